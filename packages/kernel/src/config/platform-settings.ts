@@ -1,0 +1,87 @@
+/** The settings that every process of the platform has. A service's own are in its `config.ts`. */
+import { z } from "zod";
+import { integer, port, SettingsFault } from "./read-settings.ts";
+
+export const platformSettings = {
+  SWITCHBOARD_HOST: z.string().default("127.0.0.1").describe("The address that the RPC port listens on."),
+  SWITCHBOARD_ADVERTISED_HOST: z
+    .string()
+    .optional()
+    .describe("The host that others reach this process at, as the registry tells them. Default: SWITCHBOARD_HOST."),
+  SWITCHBOARD_PORT: port
+    .prefault("0")
+    .describe("The RPC port; 0 lets the system choose. The gateway's default is 8080, a service's is 0."),
+  SWITCHBOARD_TELEMETRY_PORT: port
+    .prefault("0")
+    .describe("The port of /livez, /readyz and /metrics; 0 lets the system choose."),
+  SWITCHBOARD_DATABASE_URL: z
+    .url({ protocol: /^postgres(ql)?$/, error: "must be a postgres:// URL" })
+    .describe("PostgreSQL, as the role of this process."),
+  SWITCHBOARD_DATABASE_OWNER_URL: z
+    .url({ protocol: /^postgres(ql)?$/, error: "must be a postgres:// URL" })
+    .optional()
+    .describe("PostgreSQL as the role that migrates this service's schema. Not set: migrations are taken as done."),
+  SWITCHBOARD_DATABASE_POOL: integer({ min: 2, max: 100 })
+    .prefault("5")
+    .describe("Connections in the pool of this process."),
+  SWITCHBOARD_REGISTRY: z.enum(["postgres"]).default("postgres").describe("The registry's driver."),
+  SWITCHBOARD_BUS: z.enum(["postgres"]).default("postgres").describe("The bus's driver."),
+  SWITCHBOARD_STATE: z.enum(["postgres"]).default("postgres").describe("The state's driver."),
+  SWITCHBOARD_SERVICE_SECRET: z
+    .string()
+    .min(32, "must have at least 32 characters")
+    .describe("What this service proves itself to Auth with."),
+  SWITCHBOARD_TLS_CERT: z
+    .string()
+    .optional()
+    .describe("PEM file of the certificate chain. With SWITCHBOARD_TLS_KEY: TLS."),
+  SWITCHBOARD_TLS_KEY: z.string().optional().describe("PEM file of the certificate's key."),
+  SWITCHBOARD_LOG_LEVEL: z
+    .enum(["trace", "debug", "info", "warn", "error", "silent"])
+    .default("info")
+    .describe("The least level that is logged."),
+  SWITCHBOARD_DRAIN_MS: integer({ min: 0, max: 300_000 })
+    .prefault("10000")
+    .describe("How long calls under way may take to finish when the process stops, in milliseconds."),
+} as const;
+
+export interface PlatformConfig {
+  readonly host: string;
+  readonly advertisedHost: string;
+  readonly port: number;
+  readonly telemetryPort: number;
+  readonly databaseUrl: string;
+  readonly databaseOwnerUrl: string | undefined;
+  readonly databasePool: number;
+  readonly registry: "postgres";
+  readonly bus: "postgres";
+  readonly state: "postgres";
+  readonly serviceSecret: string;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly logLevel: string;
+  readonly drainMs: number;
+}
+
+/** What the settings mean. @throws SettingsFault where one half of the TLS pair is missing. */
+export function platformConfig(read: z.infer<z.ZodObject<typeof platformSettings>>): PlatformConfig {
+  const { SWITCHBOARD_TLS_CERT: certFile, SWITCHBOARD_TLS_KEY: keyFile } = read;
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw new SettingsFault("SWITCHBOARD_TLS_CERT and SWITCHBOARD_TLS_KEY are needed both, or neither");
+  }
+  return Object.freeze({
+    host: read.SWITCHBOARD_HOST,
+    advertisedHost: read.SWITCHBOARD_ADVERTISED_HOST ?? read.SWITCHBOARD_HOST,
+    port: read.SWITCHBOARD_PORT,
+    telemetryPort: read.SWITCHBOARD_TELEMETRY_PORT,
+    databaseUrl: read.SWITCHBOARD_DATABASE_URL,
+    databaseOwnerUrl: read.SWITCHBOARD_DATABASE_OWNER_URL,
+    databasePool: read.SWITCHBOARD_DATABASE_POOL,
+    registry: read.SWITCHBOARD_REGISTRY,
+    bus: read.SWITCHBOARD_BUS,
+    state: read.SWITCHBOARD_STATE,
+    serviceSecret: read.SWITCHBOARD_SERVICE_SECRET,
+    tls: certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined,
+    logLevel: read.SWITCHBOARD_LOG_LEVEL,
+    drainMs: read.SWITCHBOARD_DRAIN_MS,
+  });
+}
