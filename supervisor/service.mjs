@@ -1,0 +1,4 @@
+// `npm run service -- identity`
+import "./node-version.mjs";
+
+await import("./src/one-more.ts");

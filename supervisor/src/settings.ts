@@ -1,0 +1,60 @@
+/** The supervisor's settings. What else begins with SWITCHBOARD_ is handed on to every process as it is. */
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { z } from "zod";
+
+export interface Settings {
+  /** The gateway's port. */
+  readonly port: number;
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly adminEmail: string;
+  /** Undefined: generated. */
+  readonly adminPassword: string | undefined;
+  /** A PostgreSQL of the user's own, as superuser; undefined: the embedded one. */
+  readonly databaseUrl: string | undefined;
+  /** Folders of services to run beside those in `services/`, relative to the root. */
+  readonly extraServices: readonly string[];
+  readonly root: string;
+}
+
+export const settingsShape = {
+  SWITCHBOARD_PORT: z
+    .string()
+    .regex(/^\d+$/, "must be a whole number")
+    .transform(Number)
+    .pipe(z.number().max(65_535))
+    .prefault("8080"),
+  SWITCHBOARD_DATA_DIR: z.string().default(".switchboard"),
+  SWITCHBOARD_ADMIN_EMAIL: z.email("must be an e-mail address").default("admin@switchboard.local"),
+  SWITCHBOARD_ADMIN_PASSWORD: z.string().min(15, "must have at least 15 characters").optional(),
+  SWITCHBOARD_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "must be a postgres:// URL" }).optional(),
+};
+
+/** @throws Error that lists every fault. */
+export function readSettings(root: string, environment: NodeJS.ProcessEnv, args: readonly string[]): Settings {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      profile: { type: "string", default: "embedded" },
+      with: { type: "string", multiple: true, default: [] },
+    },
+  });
+  if (values.profile !== "embedded") throw new Error(`--profile ${values.profile} is not known; there is: embedded`);
+  const given = Object.fromEntries(Object.keys(settingsShape).map((name) => [name, environment[name] || undefined]));
+  const result = z.object(settingsShape).safeParse(given);
+  if (!result.success) {
+    const faults = result.error.issues.map((issue) => `  ${String(issue.path[0])}: ${issue.message}`);
+    throw new Error(`these settings cannot be used:\n${faults.join("\n")}`);
+  }
+  const read = result.data;
+  return {
+    port: read.SWITCHBOARD_PORT,
+    dataDir: resolve(root, read.SWITCHBOARD_DATA_DIR),
+    adminEmail: read.SWITCHBOARD_ADMIN_EMAIL,
+    adminPassword: read.SWITCHBOARD_ADMIN_PASSWORD,
+    databaseUrl: read.SWITCHBOARD_DATABASE_URL,
+    extraServices: values.with,
+    root,
+  };
+}
