@@ -70,6 +70,8 @@ export type SignUpRequest = Message<"switchboard.auth.v1.SignUpRequest"> & {
   password: string;
 
   /**
+   * 1 to 200 characters.
+   *
    * @generated from field: string display_name = 3;
    */
   displayName: string;
@@ -460,12 +462,14 @@ export const ApiKeySchema: GenMessage<ApiKey> = /*@__PURE__*/
  */
 export type CreateApiKeyRequest = Message<"switchboard.auth.v1.CreateApiKeyRequest"> & {
   /**
+   * 1 to 200 characters.
+   *
    * @generated from field: string display_name = 1;
    */
   displayName: string;
 
   /**
-   * Unset: never expires.
+   * Unset: never expires. Must be in the future.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 2;
    */
@@ -815,8 +819,10 @@ export const ListRevocationsResponseSchema: GenMessage<ListRevocationsResponse> 
  */
 export const AuthService: GenService<{
   /**
-   * Makes an account and its person in Identity, and signs in.
-   * Errors: ALREADY_EXISTS for an e-mail that has an account (in any letter case), INVALID_FIELD for a weak password.
+   * Makes an account and its person in Identity, and signs in. A request that is repeated with its request_id and its
+   * password opens another session of the same account.
+   * Errors: ALREADY_EXISTS for an e-mail that has an account (in any letter case), INVALID_FIELD for a weak password,
+   * SERVICE_UNAVAILABLE while Identity is away: repeat it with the same password, and it is finished.
    *
    * @generated from rpc switchboard.auth.v1.AuthService.SignUp
    */
@@ -827,6 +833,8 @@ export const AuthService: GenService<{
   },
   /**
    * Opens a session. One answer and one duration for an unknown e-mail and a wrong password.
+   * Errors: WRONG_CREDENTIALS also for people who are disabled or deleted; RATE_LIMITED, with the time to wait, after too
+   * many tries for one account or from one address.
    *
    * @generated from rpc switchboard.auth.v1.AuthService.SignIn
    */
@@ -836,7 +844,9 @@ export const AuthService: GenService<{
     output: typeof SignInResponseSchema;
   },
   /**
-   * Exchanges a refresh token for new tokens. The old one is used up; using it again later ends the session.
+   * Exchanges a refresh token for new tokens. The old one is used up. Using it again within 10 s gives the same answer
+   * (parallel tabs, a lost answer); using it later ends the session.
+   * Errors: REFRESH_TOKEN_INVALID.
    *
    * @generated from rpc switchboard.auth.v1.AuthService.RefreshTokens
    */
@@ -856,7 +866,7 @@ export const AuthService: GenService<{
     output: typeof SignOutResponseSchema;
   },
   /**
-   * The caller's open sessions, newest first.
+   * The caller's open sessions, newest first; at most 1,000.
    *
    * @generated from rpc switchboard.auth.v1.AuthService.ListSessions
    */
@@ -867,6 +877,7 @@ export const AuthService: GenService<{
   },
   /**
    * Ends one of the caller's sessions; every verifier refuses its tokens within a second.
+   * Errors: NOT_FOUND where the caller has no such session.
    *
    * @generated from rpc switchboard.auth.v1.AuthService.RevokeSession
    */
@@ -887,6 +898,7 @@ export const AuthService: GenService<{
   },
   /**
    * Changes the caller's password and ends the caller's other sessions.
+   * Errors: WRONG_CREDENTIALS, INVALID_FIELD for a weak new password, RATE_LIMITED as for SignIn.
    *
    * @generated from rpc switchboard.auth.v1.AuthService.ChangePassword
    */
@@ -897,6 +909,7 @@ export const AuthService: GenService<{
   },
   /**
    * Makes a key that acts as the caller. The secret is in this answer only; send it as `Authorization: Bearer sbk_…`.
+   * Errors: PERMISSION_DENIED where an API key calls, so that a leaked key makes no others; WRONG_STATE at 50 keys.
    *
    * @generated from rpc switchboard.auth.v1.AuthService.CreateApiKey
    */
@@ -916,6 +929,9 @@ export const AuthService: GenService<{
     output: typeof ListApiKeysResponseSchema;
   },
   /**
+   * Ends one of the caller's keys; every verifier refuses the tokens made of it within a second.
+   * Errors: NOT_FOUND where the caller has no such key.
+   *
    * @generated from rpc switchboard.auth.v1.AuthService.RevokeApiKey
    */
   revokeApiKey: {
@@ -936,6 +952,7 @@ export const AuthService: GenService<{
   },
   /**
    * A service's own token, for the credential that the operator gave it.
+   * Errors: WRONG_CREDENTIALS for an unknown service or a wrong secret.
    *
    * @generated from rpc switchboard.auth.v1.AuthService.IssueServiceToken
    */
@@ -945,7 +962,8 @@ export const AuthService: GenService<{
     output: typeof IssueServiceTokenResponseSchema;
   },
   /**
-   * A short access token for an API key; the gateway's way to let keys in.
+   * A short access token for an API key; the gateway's way to let keys in. It ends with the key at the latest.
+   * Errors: API_KEY_INVALID for a key that is unknown, revoked, expired, or whose person is disabled or deleted.
    *
    * @generated from rpc switchboard.auth.v1.AuthService.ExchangeApiKey
    */
