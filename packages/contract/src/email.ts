@@ -18,7 +18,10 @@ export function isEmail(text: string): boolean {
   return text.length <= EMAIL_MAX_LENGTH && email.length <= EMAIL_MAX_LENGTH && pattern.test(email);
 }
 
-/** What e-mails are compared by: without regard to letter case and to compatible forms of a character. */
+/**
+ * What e-mails are compared by: without regard to letter case and to compatible forms of a character. Through upper case
+ * and back, because some letters meet only there: "ς" and "σ", "ß" and "ss".
+ */
 export function emailKey(email: string): string {
-  return email.normalize("NFKC").toLowerCase();
+  return email.normalize("NFKC").toLowerCase().toUpperCase().toLowerCase().normalize("NFKC");
 }

@@ -37,7 +37,7 @@ describe("a filter", () => {
     assert.deepEqual(
       parse('state = DISABLED AND email != "a b" AND create_time>=2026-01-31T12:00:00.5+02:00 AND size<-3'),
       [
-        { field: "state", type: "enum", operator: "=", value: 2 },
+        { field: "state", type: "enum", operator: "=", value: 2, name: "DISABLED" },
         { field: "email", type: "string", operator: "!=", pattern: { ...exact, text: "a b" } },
         { field: "create_time", type: "timestamp", operator: ">=", value: "2026-01-31T12:00:00.5+02:00" },
         { field: "size", type: "int", operator: "<", value: -3n },

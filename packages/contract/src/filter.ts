@@ -46,7 +46,14 @@ export type Comparison<Name extends string = string> =
       readonly operator: "<" | "<=" | ">" | ">=";
       readonly value: string;
     }
-  | { readonly field: Name; readonly type: "enum"; readonly operator: EqualityOperator; readonly value: number }
+  | {
+      readonly field: Name;
+      readonly type: "enum";
+      readonly operator: EqualityOperator;
+      readonly value: number;
+      /** The value's name without the enum's prefix: "DISABLED". */
+      readonly name: string;
+    }
   /** The value is an RFC 3339 text, valid and within the years 1 to 9999. */
   | { readonly field: Name; readonly type: "timestamp"; readonly operator: OrderOperator; readonly value: string }
   /** Within 64 bits, signed. */
@@ -131,7 +138,7 @@ function typed<Name extends string>(
     if (operator.text !== "=" && operator.text !== "!=") {
       throw new FilterSyntaxError(operator.offset, `${field} takes = and != only`);
     }
-    return { field, type, operator: operator.text, value: enumNumber(field, declared.values, value) };
+    return { field, type, operator: operator.text, ...enumValue(field, declared.values, value) };
   }
   if (operator.text === ":") throw new FilterSyntaxError(operator.offset, `${field} takes = != < <= > >= only`);
   const order = operator.text as OrderOperator;
@@ -172,10 +179,10 @@ function patternOf(value: Token): TextPattern {
   return { text: value.text.slice(openStart ? 1 : 0, openEnd ? -1 : undefined), openStart, openEnd };
 }
 
-function enumNumber(field: string, values: DescEnum, value: Token): number {
+function enumValue(field: string, values: DescEnum, value: Token): { value: number; name: string } {
   const known = values.values.filter((candidate) => candidate.number !== 0);
   const match = known.find((candidate) => candidate.localName === value.text || candidate.name === value.text);
-  if (match !== undefined) return match.number;
+  if (match !== undefined) return { value: match.number, name: match.localName };
   const names = known.map((candidate) => candidate.localName).join(", ");
   throw new FilterSyntaxError(value.offset, `"${value.text}" is no ${field}; use one of ${names}`);
 }

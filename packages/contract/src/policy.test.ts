@@ -17,10 +17,10 @@ import { IdentityService } from "@switchboard/gen/switchboard/identity/v1/identi
 import {
   Access,
   Audit,
-  type MethodPolicySchema,
+  MethodPolicySchema,
   method as methodOption,
   RateLimitKey,
-  type ServiceDefaultsSchema,
+  ServiceDefaultsSchema,
   service as serviceOption,
 } from "@switchboard/gen/switchboard/policy/v1/policy_pb";
 import { DEFAULT_MAX_REQUEST_BYTES, DEFAULT_TIMEOUT_MS, PolicyFault, resolvePolicy } from "./policy.ts";
@@ -36,8 +36,8 @@ interface Contract {
 function method({ policy, defaults, idempotency, streams = false }: Contract): DescMethod {
   const methodOptions = create(MethodOptionsSchema, idempotency === undefined ? {} : { idempotencyLevel: idempotency });
   const serviceOptions = create(ServiceOptionsSchema);
-  if (policy) setExtension(methodOptions, methodOption, create(methodOption.message, policy));
-  if (defaults) setExtension(serviceOptions, serviceOption, create(serviceOption.message, defaults));
+  if (policy) setExtension(methodOptions, methodOption, create(MethodPolicySchema, policy));
+  if (defaults) setExtension(serviceOptions, serviceOption, create(ServiceDefaultsSchema, defaults));
   const field = (name: string, number: number, type: Type) => ({ name, number, type, label: Label.OPTIONAL });
   const file = create(FileDescriptorProtoSchema, {
     name: "acme/v1/service.proto",

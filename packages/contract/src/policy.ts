@@ -8,6 +8,7 @@ import {
   Access,
   Audit,
   method as methodOption,
+  type RateLimit,
   RateLimitKey,
   service as serviceOption,
 } from "@switchboard/gen/switchboard/policy/v1/policy_pb";
@@ -120,7 +121,7 @@ function requireStringField(method: DescMethod, path: readonly string[]): void {
 
 function resolveRateLimit(
   method: DescMethod,
-  limit: { requests: number; burst: number; key: RateLimitKey; window?: { seconds: bigint; nanos: number } },
+  limit: Pick<RateLimit, "requests" | "burst" | "key" | "window">,
 ): RateLimitPolicy {
   const windowMs = milliseconds(limit.window) ?? 0;
   if (limit.requests < 1 || windowMs < 1) {
