@@ -37,6 +37,8 @@ export interface Service {
   readonly rpcs: readonly Rpc[];
   readonly consumers?: readonly Consumer[];
   readonly jobs?: readonly Job[];
+  /** Begins what runs beside the calls and is neither a consumer of single facts nor a job. A drain disposes it first. */
+  start?(): Promise<AsyncDisposable>;
   /** What it still lacks before it can serve, for readiness; empty: nothing. */
   problems?(): readonly string[];
 }
