@@ -2,20 +2,20 @@
  * Wakes whoever waits for new entries: by NOTIFY, which all instances hear and which may be lost, and by looking again
  * after a while, which never is.
  */
-import type { Sql } from "postgres";
+import type { Database } from "@switchboard/kernel/database/database";
 import { APPENDED_CHANNEL } from "../store/append.ts";
 
 /** How long an entry can stay unseen where its notification was lost. */
 const LOOK_AGAIN_MS = 1_000;
 
 export class AppendSignal {
-  readonly #sql: Sql;
+  readonly #sql: Database["sql"];
   readonly #waiting = new Set<() => void>();
   #heard = 0;
   #listening: Promise<unknown> | undefined;
 
   /** It begins to listen with the first that waits, and ends with the pool. */
-  constructor(sql: Sql) {
+  constructor(sql: Database["sql"]) {
     this.#sql = sql;
   }
 
