@@ -1,0 +1,134 @@
+/**
+ * One instance as the channel calls it: gRPC over HTTP/2 and, where that is refused or broken there, the Connect protocol
+ * over HTTP/1.1. Which of the two works is remembered, with tries to go back. It repeats nothing that may have been
+ * processed and is not safe to repeat.
+ */
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import { type CommonTransportOptions, validateReadWriteMaxBytes } from "@connectrpc/connect/protocol";
+import { createTransport as createConnectTransport } from "@connectrpc/connect/protocol-connect";
+import { createTransport as createGrpcTransport } from "@connectrpc/connect/protocol-grpc";
+import type { Logger } from "pino";
+import type { Instance } from "../registry/registry.ts";
+import { requireGrpc } from "./grpc-check.ts";
+import { openHttp1Client } from "./http1-client.ts";
+import { http2Client } from "./http2-client.ts";
+import { peerFaultOf } from "./peer-fault.ts";
+import type { ChannelTls, SessionOptions } from "./session.ts";
+import { createSessionPool } from "./session-pool.ts";
+
+export interface EndpointOptions {
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly tls?: ChannelTls | undefined;
+  readonly timing?: Partial<EndpointTiming>;
+}
+
+export interface EndpointTiming extends Pick<SessionOptions, "connectTimeoutMs" | "pingIntervalMs" | "pingTimeoutMs"> {
+  /** After how long gRPC is tried again where it was refused; doubled with each refusal. */
+  readonly firstProbeMs: number;
+  readonly maxProbeMs: number;
+}
+
+const DEFAULT_TIMING: EndpointTiming = {
+  connectTimeoutMs: 2_000,
+  pingIntervalMs: 10_000,
+  pingTimeoutMs: 3_000,
+  firstProbeMs: 5_000,
+  maxProbeMs: 300_000,
+};
+
+/** The largest answer that is taken from another service, per message. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+export interface EndpointCall {
+  /** Both sides stream at once: there is no way over HTTP/1.1. */
+  readonly bidi: boolean;
+  /** Whether it does no harm when it is processed twice. */
+  readonly repeatable: boolean;
+  /** Whether the request can still be sent from its beginning. */
+  resendable(): boolean;
+}
+
+export interface Endpoint {
+  readonly instance: Instance;
+  protocol(): "grpc" | "connect";
+  /** Makes one attempt, over the protocol that works; `send` runs a second time only after a refusal of the first. */
+  attempt<T>(call: EndpointCall, send: (transport: Transport) => Promise<T>): Promise<T>;
+  /** Takes no more calls, lets those under way finish. */
+  close(): void;
+  destroy(): void;
+}
+
+export function openEndpoint(instance: Instance, { log, now, tls, timing }: EndpointOptions): Endpoint {
+  const { firstProbeMs, maxProbeMs, ...sessionTiming } = { ...DEFAULT_TIMING, ...timing };
+  const origin = `${tls ? "https" : "http"}://${instance.address}`;
+  const pool = createSessionPool({ origin, tls, ...sessionTiming });
+  const http1 = openHttp1Client(origin, tls);
+  const common: Omit<CommonTransportOptions, "httpClient"> = {
+    baseUrl: origin,
+    useBinaryFormat: true,
+    interceptors: [],
+    // Compressing costs more than it saves between machines of one network.
+    acceptCompression: [],
+    sendCompression: null,
+    ...validateReadWriteMaxBytes(MAX_ANSWER_BYTES, undefined, undefined),
+  };
+  const grpc = createGrpcTransport({ ...common, httpClient: requireGrpc(http2Client(pool, origin), origin) });
+  const connect = createConnectTransport({ ...common, httpClient: http1.request });
+
+  /** Until when gRPC is left alone; undefined: it works. */
+  let probeTime: number | undefined;
+  let probeMs = firstProbeMs;
+
+  const grpcWorks = () => {
+    if (probeTime === undefined) return;
+    log.info({ instance: instance.instanceId, address: instance.address }, "gRPC works again");
+    probeTime = undefined;
+    probeMs = firstProbeMs;
+  };
+  const avoidGrpc = (cause: Error) => {
+    log.warn({ err: cause, instance: instance.instanceId, probeMs }, "gRPC is refused: Connect over HTTP/1.1 instead");
+    probeTime = now() + probeMs;
+    probeMs = Math.min(probeMs * 2, maxProbeMs);
+  };
+
+  return {
+    instance,
+    protocol: () => (probeTime === undefined ? "grpc" : "connect"),
+    async attempt({ bidi, repeatable, resendable }, send) {
+      if (probeTime !== undefined && !bidi && !(repeatable && now() >= probeTime)) return send(connect);
+      let refusal: Error;
+      try {
+        const answer = await send(grpc);
+        grpcWorks();
+        return answer;
+      } catch (error) {
+        const fault = peerFaultOf(error);
+        if (fault === undefined) grpcWorks();
+        if (fault?.kind !== "http2_refused" && fault?.kind !== "grpc_refused") throw error;
+        if (bidi || (fault.maybeProcessed && !repeatable)) throw error;
+        if (!resendable()) {
+          avoidGrpc(fault);
+          throw error;
+        }
+        refusal = fault;
+      }
+      try {
+        const answer = await send(connect);
+        avoidGrpc(refusal);
+        return answer;
+      } catch (error) {
+        // An error of the application is an answer; and what fails both ways is no matter of the protocol.
+        if (error instanceof ConnectError && !peerFaultOf(error) && error.code !== Code.Canceled) avoidGrpc(refusal);
+        throw error;
+      }
+    },
+    close() {
+      pool.close();
+    },
+    destroy() {
+      pool.destroy();
+      http1[Symbol.dispose]();
+    },
+  };
+}
