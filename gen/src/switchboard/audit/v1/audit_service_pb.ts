@@ -279,7 +279,7 @@ export type VerifyLogResponse = Message<"switchboard.audit.v1.VerifyLogResponse"
   size: bigint;
 
   /**
-   * The Merkle tree's root at `size`, lower-case hex.
+   * The Merkle tree's root at `size`, lower-case hex. Empty where the log is not ok.
    *
    * @generated from field: string head = 3;
    */
@@ -308,7 +308,7 @@ export type LogFault = Message<"switchboard.audit.v1.LogFault"> & {
   kind: FaultKind;
 
   /**
-   * The first entry that is wrong.
+   * The first entry that is wrong; 0 where that cannot be told.
    *
    * @generated from field: int64 sequence = 2;
    */
@@ -415,7 +415,7 @@ export const FaultKindSchema: GenEnum<FaultKind> = /*@__PURE__*/
  */
 export const AuditService: GenService<{
   /**
-   * Entries, newest first (AIP-158).
+   * Entries, newest first (AIP-158). Errors: INVALID_FILTER, INVALID_PAGE_TOKEN.
    *
    * @generated from rpc switchboard.audit.v1.AuditService.ListEvents
    */
@@ -425,6 +425,8 @@ export const AuditService: GenService<{
     output: typeof ListEventsResponseSchema;
   },
   /**
+   * One entry. Errors: NOT_FOUND.
+   *
    * @generated from rpc switchboard.audit.v1.AuditService.GetEvent
    */
   getEvent: {
@@ -433,7 +435,8 @@ export const AuditService: GenService<{
     output: typeof GetEventResponseSchema;
   },
   /**
-   * Entries as they are appended, oldest first, each once and without a gap; from now on, or from after a sequence.
+   * Entries as they are appended, oldest first, each once and without a gap; from now on, or from after a sequence. It goes
+   * on until the client ends it; where the process stops it ends with DRAINING: watch again from after the last sequence.
    *
    * @generated from rpc switchboard.audit.v1.AuditService.WatchEvents
    */

@@ -549,7 +549,7 @@ export const IdentityService: GenService<{
     output: typeof BatchGetUsersResponseSchema;
   },
   /**
-   * People in the order they were made (AIP-158).
+   * People in the order they were made (AIP-158). Errors: INVALID_FILTER, INVALID_PAGE_TOKEN.
    *
    * @generated from rpc switchboard.identity.v1.IdentityService.ListUsers
    */
@@ -560,7 +560,8 @@ export const IdentityService: GenService<{
   },
   /**
    * Changes the fields that the mask names (AIP-134). People change their own display_name; the e-mail takes the
-   * permission `manage`.
+   * permission `manage`. Errors: INVALID_UPDATE_MASK, ETAG_MISMATCH, ALREADY_EXISTS for an e-mail that is taken, WRONG_STATE
+   * for a deleted person.
    *
    * @generated from rpc switchboard.identity.v1.IdentityService.UpdateUser
    */
@@ -571,6 +572,7 @@ export const IdentityService: GenService<{
   },
   /**
    * Marks a person as deleted (AIP-164): sessions end, grants go; UndeleteUser brings the person back for 30 days.
+   * Errors: NOT_FOUND for a person who is deleted already, ETAG_MISMATCH.
    *
    * @generated from rpc switchboard.identity.v1.IdentityService.DeleteUser
    */
@@ -580,6 +582,8 @@ export const IdentityService: GenService<{
     output: typeof DeleteUserResponseSchema;
   },
   /**
+   * Errors: ALREADY_EXISTS for a person who is not deleted, NOT_FOUND where the 30 days are over, ETAG_MISMATCH.
+   *
    * @generated from rpc switchboard.identity.v1.IdentityService.UndeleteUser
    */
   undeleteUser: {
@@ -589,6 +593,7 @@ export const IdentityService: GenService<{
   },
   /**
    * Keeps a person out: sessions end, sign-in is refused. Disabling a disabled person changes nothing.
+   * Errors: WRONG_STATE for a deleted person, ETAG_MISMATCH.
    *
    * @generated from rpc switchboard.identity.v1.IdentityService.DisableUser
    */
@@ -598,6 +603,8 @@ export const IdentityService: GenService<{
     output: typeof DisableUserResponseSchema;
   },
   /**
+   * Errors: as DisableUser.
+   *
    * @generated from rpc switchboard.identity.v1.IdentityService.EnableUser
    */
   enableUser: {
