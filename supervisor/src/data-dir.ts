@@ -19,7 +19,8 @@ export interface Secrets {
 /** What a running platform tells `npm run service`. */
 export interface RunningPlatform {
   readonly supervisorPid: number;
-  readonly processes: readonly number[];
+  /** Process ids by service. */
+  readonly processes: Readonly<Record<string, number>>;
   /** The environment of each service. */
   readonly environments: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
@@ -42,7 +43,7 @@ export class DataDir {
       );
     }
     const alive = await Promise.all(
-      left.processes.map(async (pid) => ((await isRunning(pid, "main.ts")) ? [pid] : [])),
+      Object.values(left.processes).map(async (pid) => ((await isRunning(pid, "main.ts")) ? [pid] : [])),
     );
     await Promise.all(alive.flat().map((pid) => stopProcess(pid, "SIGTERM", 5_000)));
   }

@@ -53,7 +53,7 @@ export async function startPlatform(
   const remember = () =>
     void dataDir.setRunning({
       supervisorPid: process.pid,
-      processes: processes.flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
+      processes: Object.fromEntries(processes.flatMap(({ name, pid }) => (pid === undefined ? [] : [[name, pid]]))),
       environments: env,
     });
   for (const { name, main } of manifests) {

@@ -1,0 +1,101 @@
+/** A whole platform for a test: `npm start` in a folder of its own, on a port of its own. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { freePort } from "@switchboard/engines/free-port";
+
+const root = resolve(import.meta.dirname, "../../..");
+
+export const ADMIN = { email: "admin@example.com", password: "correct horse battery staple" } as const;
+
+export interface TestPlatform extends AsyncDisposable {
+  /** "http://127.0.0.1:PORT" */
+  readonly url: string;
+  readonly dataDir: string;
+  readonly supervisor: ChildProcess;
+  /** Every line that the supervisor printed so far. */
+  readonly output: readonly string[];
+  /** Process ids of everything that the supervisor runs, by service: read anew at each call. */
+  processes(): Promise<Readonly<Record<string, number>>>;
+  /** One more instance of a service. Resolves when it serves. */
+  oneMore(service: string): Promise<ChildProcess>;
+  /** SIGTERM to the supervisor; resolves with its exit code. */
+  stop(): Promise<number | null>;
+}
+
+export interface TestPlatformOptions {
+  /** Instead of a new one that is removed at the end. */
+  readonly dataDir?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+}
+
+/** Resolves when the ready line is there. @throws with what was printed when the supervisor ends before. */
+export async function startTestPlatform(options: TestPlatformOptions = {}): Promise<TestPlatform> {
+  const dataDir = options.dataDir ?? (await temporaryFolder());
+  const port = await freePort();
+  const environment = {
+    ...process.env,
+    SWITCHBOARD_PORT: String(port),
+    SWITCHBOARD_DATA_DIR: dataDir,
+    SWITCHBOARD_ADMIN_EMAIL: ADMIN.email,
+    SWITCHBOARD_ADMIN_PASSWORD: ADMIN.password,
+    ...options.environment,
+  };
+  const supervisor = spawn(process.execPath, [join(root, "supervisor/start.mjs"), ...(options.args ?? [])], {
+    env: environment,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const output: string[] = [];
+  const ready = Promise.withResolvers<string>();
+  for (const stream of [supervisor.stdout, supervisor.stderr]) {
+    createInterface(stream).on("line", (line) => {
+      output.push(line);
+      const match = /^ready (http:\/\/127\.0\.0\.1:\d+)/.exec(line);
+      if (match?.[1]) ready.resolve(match[1]);
+    });
+  }
+  const exited = once(supervisor, "exit").then(([code]) => code as number | null);
+  void exited.then(() => ready.reject(new Error(`the platform did not start:\n${output.join("\n")}`)));
+  const stop = () => {
+    supervisor.kill("SIGTERM");
+    return exited;
+  };
+  const url = await ready.promise;
+  return {
+    url,
+    dataDir,
+    supervisor,
+    output,
+    async processes() {
+      const running = JSON.parse(await readFile(join(dataDir, "running.json"), "utf8"));
+      return running.processes as Record<string, number>;
+    },
+    async oneMore(service) {
+      const child = spawn(process.execPath, [join(root, "supervisor/service.mjs"), service], {
+        env: environment,
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      for await (const line of createInterface(child.stdout)) {
+        if (line.includes('"msg":"serving"')) break;
+      }
+      child.stdout.resume();
+      return child;
+    },
+    stop,
+    async [Symbol.asyncDispose]() {
+      await stop();
+      if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A folder that every user may pass, so that PostgreSQL can run there for root too. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "switchboard-test-"));
+  await chmod(folder, 0o755);
+  return folder;
+}
