@@ -1,8 +1,8 @@
 /** `npm run check`: everything that can be known without running the platform. Runs all of it and writes nothing. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 const root = resolve(import.meta.dirname, "..");
 const temporary = mkdtempSync(join(tmpdir(), "switchboard-check-"));
@@ -21,18 +21,24 @@ function program(...command: readonly string[]): Check {
 
 const checks: Readonly<Record<string, Check>> = {
   "buf lint": program("buf", "lint"),
-  "buf format": program("buf", "format", "--diff", "--exit-code", "proto"),
-  "buf breaking": program("buf", "breaking", "--against", "proto/baseline.binpb"),
+  "buf format": program("buf", "format", "--diff", "--exit-code"),
+  "buf breaking": program("buf", "breaking", "proto", "--against", "proto/baseline.binpb"),
   "generated code is current": () => {
     const failed =
       program("buf", "generate", "--output", temporary)() ??
       program("buf", "build", "--as-file-descriptor-set", "--output", join(temporary, "gen/switchboard.binpb"))();
     if (failed) return failed;
     const stale = differing(join(temporary, "gen"), join(root, "gen"));
+    for (const template of globSync("examples/*/buf.gen.yaml", { cwd: root })) {
+      const folder = join(dirname(template), "gen");
+      const unreadable = program("buf", "generate", "--template", template, "--output", temporary)();
+      if (unreadable) return unreadable;
+      stale.push(...differing(join(temporary, folder), join(root, folder)));
+    }
     return stale.length === 0 ? undefined : `run npm run generate; these differ:\n${stale.join("\n")}`;
   },
   policies: program(process.execPath, "tools/check-policies.ts"),
-  biome: program("biome", "ci", "--error-on-warnings", "."),
+  biome: program("biome", "ci", "--error-on-warnings", "--colors=off", "."),
   tsc: program("tsc"),
   "turbo boundaries": program("turbo", "boundaries"),
   "lock file names no host": () =>
