@@ -196,7 +196,7 @@ export const NotesService: GenService<{
     output: typeof GetNoteResponseSchema;
   },
   /**
-   * Lets another person view a note. Errors: NOT_FOUND for a person who is not there.
+   * Lets another person view a note.
    *
    * @generated from rpc notes.v1.NotesService.ShareNote
    */
