@@ -1,0 +1,20 @@
+/** The base64 of gRPC-Web's text form, read as it comes: padding may stand in the middle, a group may be cut in two. */
+
+export class Base64Decoder {
+  #rest = "";
+
+  /** The bytes that the text so far makes complete. */
+  push(chunk: Uint8Array): Buffer {
+    const text = this.#rest + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString("latin1");
+    const whole = text.length - (text.length % 4);
+    this.#rest = text.slice(whole);
+    // Each padded run was encoded by itself.
+    const runs = text.slice(0, whole).split(/(?<==)(?!=)/);
+    return Buffer.concat(runs.map((run) => Buffer.from(run, "base64")));
+  }
+
+  /** Whether the text so far ends with a whole group. */
+  complete(): boolean {
+    return this.#rest === "";
+  }
+}
