@@ -6,6 +6,7 @@ import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import type { TraceContext } from "@switchboard/contract/trace-context";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type { Sql } from "postgres";
+import type { Connection } from "./connection.ts";
 
 /** drizzle's query builder; inside a transaction it belongs to that transaction. */
 export type Queries = Pick<
@@ -30,8 +31,10 @@ export interface Transaction {
 export interface Database extends AsyncDisposable {
   /** Reads outside of a transaction, each statement on its own. */
   readonly queries: Queries;
-  /** The pool beneath, for LISTEN, advisory locks and COPY. */
+  /** postgres.js itself, for LISTEN and COPY. Not for transactions: it loses them when a connection breaks. */
   readonly sql: Sql;
+  /** A connection of its own beside the pool, for locks of a session. The caller ends it. */
+  connect(): Connection;
   /**
    * Runs `change` in one transaction (READ COMMITTED) and commits. Serialization failures and deadlocks are repeated, 3
    * times at most: `change` must have no effect outside of the transaction.
