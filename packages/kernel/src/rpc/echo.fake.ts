@@ -1,8 +1,13 @@
 /** A small service for tests of the client side, with every kind of method, and stock servers for it. */
 
 import { createServer as createHttp1Server } from "node:http";
-import { createServer as createHttp2Server, type ServerHttp2Session } from "node:http2";
-import type { AddressInfo, Server, Socket } from "node:net";
+import {
+  createServer as createHttp2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from "node:http2";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { create, type Message, toBinary } from "@bufbuild/protobuf";
 import { fileDesc, type GenMessage, type GenService, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { base64Encode } from "@bufbuild/protobuf/wire";
@@ -12,7 +17,7 @@ import {
   MethodOptions_IdempotencyLevel as Idempotency,
   FieldDescriptorProto_Label as Label,
 } from "@bufbuild/protobuf/wkt";
-import type { ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Instance } from "../registry/registry.ts";
 
@@ -82,13 +87,21 @@ export interface EchoServer extends AsyncDisposable {
 
 export interface EchoServerOptions {
   readonly id: string;
-  readonly http?: "h2c" | "http1";
+  /** Default "h2c". */
+  readonly http?: "h2c" | "http1" | "both";
   readonly port?: number;
   /** Without gRPC: HTTP/2 works, and gRPC's content type is refused. */
   readonly grpc?: boolean;
+  /** Answers everything that comes over HTTP/2, instead of the service. */
+  readonly http2Handler?: (request: Http2ServerRequest, response: Http2ServerResponse) => void;
   /** Streams that one session may have at once. */
   readonly maxStreams?: number;
   readonly handlers?: Partial<ServiceImpl<typeof EchoService>>;
+}
+
+/** A handler that does not answer until the call is given up. */
+export function hang(_: unknown, { signal }: HandlerContext): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 }
 
 export async function startEcho(options: EchoServerOptions): Promise<EchoServer> {
@@ -108,17 +121,16 @@ export async function startEcho(options: EchoServerOptions): Promise<EchoServer>
     ],
     routes: (router) => void router.service(EchoService, { ...echo(id), ...options.handlers }),
   });
-  const server: Server =
-    http === "http1"
-      ? createHttp1Server(adapter)
-      : createHttp2Server(
-          options.maxStreams ? { settings: { maxConcurrentStreams: options.maxStreams } } : {},
-          adapter,
-        ).on("session", (session) => {
-          sessions.add(session);
-          session.on("error", () => {});
-          session.on("close", () => sessions.delete(session));
-        });
+  const http1 = createHttp1Server(adapter);
+  const http2 = createHttp2Server(
+    options.maxStreams ? { settings: { maxConcurrentStreams: options.maxStreams } } : {},
+    options.http2Handler ?? adapter,
+  ).on("session", (session) => {
+    sessions.add(session);
+    session.on("error", () => {});
+    session.on("close", () => sessions.delete(session));
+  });
+  const server: Server = http === "http1" ? http1 : http === "h2c" ? http2 : eitherOf(http1, http2);
   server.on("connection", (socket) => {
     sockets.add(socket);
     socket.on("error", () => {});
@@ -138,6 +150,17 @@ export async function startEcho(options: EchoServerOptions): Promise<EchoServer>
     kill,
     [Symbol.asyncDispose]: kill,
   };
+}
+
+/** One port for both: HTTP/2's preface begins with "PRI". */
+function eitherOf(http1: Server, http2: Server): Server {
+  return createServer((socket) => {
+    socket.once("readable", () => {
+      const first: Buffer = socket.read() ?? Buffer.alloc(0);
+      socket.unshift(first);
+      (first.toString("latin1", 0, 3) === "PRI" ? http2 : http1).emit("connection", socket);
+    });
+  });
 }
 
 export function instanceAt(port: number, instanceId: string): Instance {

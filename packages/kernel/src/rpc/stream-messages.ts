@@ -9,33 +9,10 @@ export async function streamMessages<I extends DescMessage, O extends DescMessag
   signal: AbortSignal | undefined,
   end: (error?: Error) => void,
 ): Promise<StreamResponse<I, O>> {
-  let attempt: Attempt<StreamResponse<I, O>>;
-  let answers: AsyncIterator<MessageShape<O>>;
-  let begun = false;
-
-  const abandon = () => attempt?.abandoned();
+  const abandon = () => attempt.abandoned();
   const over = (error?: unknown) => {
     signal?.removeEventListener("abort", abandon);
     end(error instanceof Error ? error : undefined);
-  };
-  const reopen = async () => {
-    attempt = await open();
-    answers = attempt.answer.message[Symbol.asyncIterator]();
-  };
-  const next = async () => {
-    for (;;) {
-      try {
-        const result = await answers.next();
-        begun = true;
-        if (result.done) attempt.succeeded();
-        if (result.done) over();
-        return result;
-      } catch (error) {
-        if (begun) throw attempt.final(error);
-        await attempt.failed(error);
-        await reopen();
-      }
-    }
   };
   const orOver = async <T>(step: () => Promise<T>): Promise<T> => {
     try {
@@ -46,8 +23,29 @@ export async function streamMessages<I extends DescMessage, O extends DescMessag
     }
   };
 
-  await orOver(reopen);
+  let attempt = await orOver(open);
+  let answers = attempt.answer.message[Symbol.asyncIterator]();
+  let begun = false;
   signal?.addEventListener("abort", abandon, { once: true });
+
+  const next = async (): Promise<IteratorResult<MessageShape<O>>> => {
+    for (;;) {
+      try {
+        const result = await answers.next();
+        begun = true;
+        if (!result.done) return result;
+        attempt.succeeded();
+        over();
+        return result;
+      } catch (error) {
+        if (begun) throw attempt.final(error);
+        await attempt.failed(error);
+        attempt = await open();
+        answers = attempt.answer.message[Symbol.asyncIterator]();
+      }
+    }
+  };
+
   return {
     ...attempt.answer,
     get header() {
