@@ -1,0 +1,139 @@
+/**
+ * What a process of the platform has before it knows what it serves: its settings, log and metrics, the ports, its own
+ * token, typed clients, the verifier of others' tokens, and the readiness that all of them add to. Services get it from
+ * `run-service.ts`; the gateway uses it directly.
+ */
+import { randomUUID } from "node:crypto";
+import type { DescService } from "@bufbuild/protobuf";
+import type { Client } from "@connectrpc/connect";
+import { AuthzService } from "@switchboard/gen/switchboard/authz/v1/authz_service_pb";
+import type { Logger } from "pino";
+import type { z } from "zod";
+import { type PlatformConfig, platformConfig, platformSettings } from "../config/platform-settings.ts";
+import { type Environment, readSettings, SettingsFault } from "../config/read-settings.ts";
+import { openPorts, type Ports } from "../open.ts";
+import type { Authorizer } from "../rpc/authorizer.ts";
+import { type Clients, openClients } from "../rpc/clients.ts";
+import { remoteAuthorizer } from "../rpc/remote-authorizer.ts";
+import { createLogger } from "../telemetry/logger.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { startTelemetryServer } from "../telemetry/telemetry-server.ts";
+import { type KeySource, openKeySource } from "../trust/key-source.ts";
+import { openRevocations, type Revocations } from "../trust/revocations.ts";
+import { openServiceToken } from "../trust/service-token.ts";
+import { createTokenVerifier, type TokenVerifier } from "../trust/token-verifier.ts";
+import { remoteTrust, type TrustSource } from "../trust/trust-source.ts";
+import { stopSignal } from "./stop-signal.ts";
+
+export interface Runtime<Settings> {
+  readonly name: string;
+  readonly instanceId: string;
+  readonly config: PlatformConfig;
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly ports: Ports;
+  readonly authorizer: Authorizer;
+  readonly telemetryPort: number;
+  /** Aborts when the process is to stop. */
+  readonly stop: AbortSignal;
+  /** What is closed at the end, the last one first. */
+  readonly stack: AsyncDisposableStack;
+  client<Desc extends DescService>(service: Desc): Client<Desc>;
+  /** This process's own service token. */
+  serviceToken(): Promise<string>;
+  now(): number;
+  /** Adds to readiness: what the process lacks, or undefined. */
+  addCheck(check: () => string | undefined): void;
+  /** Starts to load keys and revocations. Default source: Auth, over the network. */
+  openTrust(source?: TrustSource): Trust;
+}
+
+export interface Trust {
+  readonly keys: KeySource;
+  readonly revocations: Revocations;
+  readonly verifier: TokenVerifier;
+}
+
+/** sysexits.h EX_CONFIG: starting again with the same settings would not help. */
+const EXIT_CONFIG = 78;
+
+/**
+ * Opens it. Settings that cannot be used end the process with every fault on standard error.
+ * @param shape The process's own settings, beside those of `platform-settings.ts`.
+ */
+export async function openRuntime<Shape extends z.ZodRawShape>(
+  name: string,
+  shape: Shape,
+  environment: Environment,
+  stack: AsyncDisposableStack,
+): Promise<Runtime<z.infer<z.ZodObject<Shape>>>> {
+  const [config, settings] = readOrExit(shape, environment);
+  const instanceId = randomUUID();
+  const log = createLogger({ level: config.logLevel, service: name, instanceId });
+  const metrics = createMetrics({ service: name, instance: instanceId });
+  const now = () => Date.now();
+  const stop = stopSignal();
+
+  const checks: Array<() => string | undefined> = [];
+  const problems = () => checks.flatMap((check) => check() ?? []);
+  const telemetry = stack.use(
+    await startTelemetryServer({ host: config.host, port: config.telemetryPort, metrics: metrics.registry, problems }),
+  );
+  const ports = await openPorts(config, name, log, stack);
+  for (const port of [ports.registry, ports.bus, ports.state]) checks.push(() => port.problem());
+
+  const source = Promise.withResolvers<TrustSource>();
+  const token = stack.use(
+    openServiceToken({ issue: async () => (await source.promise).issueServiceToken(), now, log }),
+  );
+  checks.push(() => token.problem());
+  const open = (own: Pick<Parameters<typeof openClients>[0], "token">): Clients =>
+    stack.use(openClients({ registry: ports.registry, log, now, random: Math.random, ...own }));
+  const bare = open({});
+  const clients = open({ token: () => token.get() });
+
+  return {
+    name,
+    instanceId,
+    config,
+    settings,
+    log,
+    metrics,
+    ports,
+    authorizer: remoteAuthorizer(clients.client(AuthzService)),
+    telemetryPort: telemetry.port,
+    stop,
+    stack,
+    client: (service) => clients.client(service),
+    serviceToken: () => token.get(),
+    now,
+    addCheck: (check) => void checks.push(check),
+    openTrust(own) {
+      const trust = own ?? remoteTrust({ service: name, secret: config.serviceSecret, bare, clients });
+      source.resolve(trust);
+      const keys = stack.use(openKeySource({ fetch: trust.fetchKeys, now, log }));
+      const revocations = stack.use(openRevocations({ list: trust.listRevocations, bus: ports.bus, now, log }));
+      checks.push(
+        () => keys.problem(),
+        () => revocations.problem(),
+      );
+      return { keys, revocations, verifier: createTokenVerifier({ keys, revocations, now }) };
+    },
+  };
+}
+
+function readOrExit<Shape extends z.ZodRawShape>(
+  shape: Shape,
+  environment: Environment,
+): [PlatformConfig, z.infer<z.ZodObject<Shape>>] {
+  try {
+    const read = readSettings({ ...platformSettings, ...shape }, environment);
+    // Both halves were checked above, together, so that all faults are told at once.
+    return [platformConfig(read as never), read as never];
+  } catch (fault) {
+    if (!(fault instanceof SettingsFault)) throw fault;
+    process.stderr.write(`${fault.message}\n`);
+    process.exit(EXIT_CONFIG);
+  }
+}
