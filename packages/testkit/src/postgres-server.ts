@@ -25,16 +25,28 @@ export const TEST_SERVICES: Readonly<Record<string, readonly string[]>> = {
 /** The database that every test database is a copy of. */
 export const TEMPLATE = "switchboard_template";
 
+export interface TemporaryPostgres extends PostgresServer {
+  readonly folder: string;
+  /** After `stop()`: the same cluster at the same address, for tests of an outage. */
+  startAgain(): Promise<void>;
+}
+
 /** A server of its own in a temporary folder, without the template. Disposing removes the folder too. */
-export async function temporaryPostgres(): Promise<PostgresServer & { readonly folder: string }> {
+export async function temporaryPostgres(): Promise<TemporaryPostgres> {
   const folder = await mkdtemp(join(tmpdir(), "switchboard-test-"));
   await chmod(folder, 0o755);
-  const server = await startPostgres({ dataDir: join(folder, "postgres"), fsync: false });
+  const options = { dataDir: join(folder, "postgres"), fsync: false };
+  const server = await startPostgres(options);
+  let running = server;
   return {
     ...server,
     folder,
+    stop: () => running.stop(),
+    async startAgain() {
+      running = await startPostgres({ ...options, port: server.port });
+    },
     [Symbol.asyncDispose]: async () => {
-      await server.stop();
+      await running.stop();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -5,7 +5,8 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import { Connection, type Parameter, type Row } from "./connection.ts";
+import type { Row } from "postgres";
+import { Connection, type Parameter } from "./connection.ts";
 import { ConnectionLost, isConnectionFailure } from "./failure.ts";
 
 export interface SteadyConnectionOptions {
@@ -45,7 +46,7 @@ export class SteadyConnection implements AsyncDisposable {
    * The statement's rows.
    * @throws ConnectionLost or the driver's connection error where PostgreSQL is away: it may have run, or not.
    */
-  async query<R = Row>(text: string, parameters: readonly Parameter[] = []): Promise<readonly R[]> {
+  async query<R extends object = Row>(text: string, parameters: readonly Parameter[] = []): Promise<readonly R[]> {
     if (this.#ended.signal.aborted) throw new ConnectionLost(`the ${this.#options.purpose} was closed`);
     if (this.#failure !== undefined) throw this.#failure;
     try {
@@ -62,7 +63,7 @@ export class SteadyConnection implements AsyncDisposable {
     await this.#probing;
   }
 
-  async #attempt<R>(text: string, parameters: readonly Parameter[]): Promise<readonly R[]> {
+  async #attempt<R extends object>(text: string, parameters: readonly Parameter[]): Promise<readonly R[]> {
     const connection = this.#open();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -72,8 +73,7 @@ export class SteadyConnection implements AsyncDisposable {
       }, this.#options.timeoutMs);
     });
     try {
-      const { rows } = await Promise.race([connection.query<R>(text, parameters), late]);
-      return rows;
+      return await Promise.race([connection.query<R>(text, parameters), late]);
     } finally {
       clearTimeout(timer);
     }

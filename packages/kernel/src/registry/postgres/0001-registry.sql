@@ -61,9 +61,9 @@ language sql stable security definer set search_path = registry, pg_temp as $$
 $$;
 
 -- Makes an instance of the caller known, or gives it a new lease; the answer is when it registered first, in Unix
--- milliseconds. SQLSTATE SB030: a package of p_rpc_services belongs to somebody else.
+-- milliseconds. SQLSTATE SB030: p_service is somebody else, or a package of p_rpc_services belongs to somebody else.
 create function registry.register(
-  p_instance_id text, p_address text, p_version text, p_contract_hash text,
+  p_service text, p_instance_id text, p_address text, p_version text, p_contract_hash text,
   p_rpc_services text[], p_metadata jsonb, p_lease_ms integer
 ) returns double precision
 language plpgsql security definer set search_path = registry, pg_temp as $$
@@ -73,6 +73,9 @@ declare
   since timestamptz;
 begin
   perform beat();
+  if p_service <> session_user then
+    raise exception using errcode = 'SB030', message = format('%s is not %s', session_user, p_service);
+  end if;
   select string_agg(distinct wanted.package, ', ') into foreign_packages
   from (select regexp_replace(name, '\.?[^.]*$', '') as package from unnest(p_rpc_services) as name) as wanted
   where not exists (
@@ -147,10 +150,10 @@ begin
 end $$;
 
 revoke execute on function
-  registry.beat(), registry.return_time(), registry.register(text, text, text, text, text[], jsonb, integer),
+  registry.beat(), registry.return_time(), registry.register(text, text, text, text, text, text[], jsonb, integer),
   registry.renew(text), registry.deregister(text), registry.list()
 from public;
 grant execute on function
-  registry.register(text, text, text, text, text[], jsonb, integer),
+  registry.register(text, text, text, text, text, text[], jsonb, integer),
   registry.renew(text), registry.deregister(text), registry.list()
 to switchboard_service;
