@@ -6,6 +6,8 @@ export const REQUEST_ID = "x-request-id";
 export const SERVICE_TOKEN = "switchboard-service-token";
 /** The caller's address as the gateway saw it; believed only beside a service token. */
 export const CLIENT_ADDRESS = "switchboard-client-address";
+/** Set by the gateway, to any value, on a call that it passes on from outside: there is no gateway of its own behind it. */
+export const FORWARDED = "switchboard-forwarded";
 /** The prefix of every internal header. */
 export const INTERNAL_PREFIX = "switchboard-";
 /** The state that an answer was made from; presented again, a later read sees nothing older. */

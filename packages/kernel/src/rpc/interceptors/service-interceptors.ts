@@ -1,0 +1,80 @@
+/**
+ * What every call of a service passes before its handler, in order. Before the body is read (the gate): reachable →
+ * authenticate → caller. Then, with the message: report → deadline → permission → handler. Report comes first, so that it
+ * sees the end of everything; the deadline bounds the question to Authz too.
+ */
+import { ConnectError, type HandlerContext, type Interceptor } from "@connectrpc/connect";
+import type { TokenVerifier } from "../../trust/token-verifier.ts";
+import type { Authorizer } from "../authorizer.ts";
+import { callKey } from "../call.ts";
+import { fromUnreadableRequest, reasonOf } from "../errors.ts";
+import type { Policies } from "../policies.ts";
+import type { Gate } from "../routes.ts";
+import { requireCaller, requireReachable } from "./access.ts";
+import { authenticate } from "./authenticate.ts";
+import { deadline } from "./deadline.ts";
+import { permission } from "./permission.ts";
+import { createReport, type Report, type ReportDeps } from "./report.ts";
+import { beginCall, type RunningCall } from "./running-call.ts";
+
+export interface ServiceInterceptorsDeps extends ReportDeps {
+  /** From `resolvePolicies()`, of everything that is served. */
+  readonly policies: Policies;
+  readonly verifier: TokenVerifier;
+  readonly authorizer: Authorizer;
+}
+
+export interface ServiceInterceptors {
+  readonly gate: Gate;
+  readonly interceptors: readonly Interceptor[];
+}
+
+export function serviceInterceptors(deps: ServiceInterceptorsDeps): ServiceInterceptors {
+  const { authorizer, policies, verifier } = deps;
+  const report = createReport(deps);
+  return {
+    interceptors: [report.interceptor, deadline, permission(policies, authorizer)],
+    async gate(context) {
+      const policy = policies.get(context.method);
+      if (policy === undefined) throw new Error(`no policy was resolved for ${context.method.name}`);
+      const header = context.requestHeader;
+      const call = beginCall(header, policy);
+      context.values.set(callKey, call);
+      try {
+        requireReachable(call);
+        await authenticate(call, header, verifier);
+        requireCaller(call);
+      } catch (error) {
+        throw report.failed(call, error);
+      }
+      watchBytes(context, call, report);
+    },
+  };
+}
+
+/**
+ * Sees the errors that the interceptors do not: a message that cannot be read, and an answer that cannot be written.
+ * connect-es aborts the call's signal with the very error that it sends next, and gives no other occasion to say what the
+ * error means: the reason is put into that object.
+ */
+function watchBytes({ signal }: HandlerContext, call: RunningCall, report: Report): void {
+  signal.addEventListener(
+    "abort",
+    () => {
+      const { reason: error } = signal;
+      let meant: ConnectError;
+      if (call.phase === "receiving") {
+        meant = fromUnreadableRequest(error, call.policy.maxRequestBytes, call.trace.traceId);
+        report.failed(call, meant);
+      } else if (call.phase === "ended" && error instanceof ConnectError && reasonOf(error) === undefined) {
+        meant = report.unsendable(call, error);
+      } else {
+        return;
+      }
+      if (!(error instanceof ConnectError)) return;
+      const { code, details, message, rawMessage } = meant;
+      Object.assign(error, { code, details, message, rawMessage });
+    },
+    { once: true },
+  );
+}

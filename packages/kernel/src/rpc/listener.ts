@@ -1,0 +1,202 @@
+/**
+ * One port for HTTP/1.1 and HTTP/2, with or without TLS: looks at what a connection begins with and hands it to a
+ * node:http or a node:http2 server. Knows requests only as far as a drain needs; what they mean is its caller's business.
+ */
+import { once } from "node:events";
+import { createServer as createHttp1Server, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  createServer as createHttp2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
+import { createServer as createTlsServer, type TLSSocket } from "node:tls";
+import type { Logger } from "pino";
+
+export type Request = IncomingMessage | Http2ServerRequest;
+export type Response = ServerResponse | Http2ServerResponse;
+
+export interface ListenerOptions {
+  readonly host: string;
+  /** 0: the system chooses. */
+  readonly port: number;
+  /** PEM texts; undefined: no TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  readonly limits?: Partial<ListenerLimits> | undefined;
+  readonly log: Logger;
+  readonly onRequest: (request: Request, response: Response) => void;
+  /** Gets HTTP/2 requests as core streams, instead of `onRequest`. */
+  readonly onStream?: ((stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void) | undefined;
+}
+
+export interface ListenerLimits {
+  /** How long a connection may take for its first bytes, and a request for its headers. Default 10,000. */
+  readonly headersTimeoutMs: number;
+  /** All headers of a request together, the request line included. Default 16 KiB. */
+  readonly maxHeaderBytes: number;
+  /** Requests under way on one HTTP/2 connection. Default 1,000. */
+  readonly maxConcurrentStreams: number;
+  /** How long an HTTP/1.1 connection may be idle between requests. Default 60,000. */
+  readonly keepAliveTimeoutMs: number;
+}
+
+export interface Listener {
+  /** "127.0.0.1:40123" */
+  readonly address: string;
+  /** No new connections; connections end after the requests they carry (GOAWAY, `connection: close`). */
+  refuse(): void;
+  /** Resolves when no connection is left. */
+  readonly closed: Promise<void>;
+  /** Cuts what is still open. */
+  destroy(): void;
+}
+
+const DEFAULT_LIMITS: ListenerLimits = {
+  headersTimeoutMs: 10_000,
+  maxHeaderBytes: 16 * 1024,
+  maxConcurrentStreams: 1_000,
+  keepAliveTimeoutMs: 60_000,
+};
+
+/** What every HTTP/2 connection begins with (RFC 9113, section 3.4); no HTTP/1.1 request can. */
+const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n");
+
+/** The highest stream id: a first GOAWAY with it refuses nothing that is on its way (RFC 9113, section 6.8). */
+const MAX_STREAM_ID = 2 ** 31 - 1;
+/** How long a peer may take to answer the PING between the two GOAWAYs. */
+const GOAWAY_PING_MS = 1_000;
+
+export async function openListener(options: ListenerOptions): Promise<Listener> {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const { log, onRequest } = options;
+  const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  const answering = new Set<ServerResponse>();
+  let refusing = false;
+
+  const http1 = createHttp1Server({
+    headersTimeout: limits.headersTimeoutMs,
+    connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs / 2),
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    maxHeaderSize: limits.maxHeaderBytes,
+    noDelay: true,
+  });
+  http1.on("request", (request, response) => {
+    if (refusing) response.setHeader("connection", "close");
+    answering.add(response);
+    response.once("close", () => answering.delete(response));
+    onRequest(request, response);
+  });
+  // The server is fed by hand and never listens, and only "listening" starts the clock of its timeouts.
+  http1.emit("listening");
+
+  const http2 = createHttp2Server({
+    maxSessionMemory: 64,
+    settings: {
+      maxConcurrentStreams: limits.maxConcurrentStreams,
+      maxHeaderListSize: limits.maxHeaderBytes,
+      initialWindowSize: 1024 * 1024,
+    },
+  });
+  if (options.onStream) http2.on("stream", options.onStream);
+  else http2.on("request", onRequest);
+  http2.on("session", (session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+    if (refusing) endSession(session);
+  });
+  http2.on("sessionError", (error) => log.debug({ err: error }, "an HTTP/2 connection failed"));
+
+  const accept = (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    socket.on("error", () => socket.destroy());
+    const alpn = (socket as Partial<TLSSocket>).alpnProtocol;
+    if (alpn === "h2") http2.emit("connection", socket);
+    else if (alpn === "http/1.1") http1.emit("connection", socket);
+    else peek(socket, limits.headersTimeoutMs, (isHttp2) => (isHttp2 ? http2 : http1).emit("connection", socket));
+  };
+  const server = options.tls
+    ? createTlsServer(
+        {
+          ...options.tls,
+          ALPNProtocols: ["h2", "http/1.1"],
+          handshakeTimeout: limits.headersTimeoutMs,
+          noDelay: true,
+          keepAlive: true,
+        },
+        accept,
+      )
+    : createTcpServer({ noDelay: true, keepAlive: true }, accept);
+  server.on("tlsClientError", (error) => log.debug({ err: error }, "a TLS handshake failed"));
+  server.listen(options.port, options.host);
+  await once(server, "listening");
+  const closed = once(server, "close").then(() => void http1.close());
+
+  return {
+    address: addressOf(server.address() as AddressInfo),
+    refuse() {
+      if (refusing) return;
+      refusing = true;
+      server.close();
+      http1.closeIdleConnections();
+      for (const response of answering) {
+        if (!response.headersSent) response.setHeader("connection", "close");
+        else response.once("finish", () => response.req.socket.end());
+      }
+      for (const session of sessions) endSession(session);
+    },
+    closed,
+    destroy() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** Tells which protocol a connection speaks once that is sure, and gives the bytes back to the socket. */
+function peek(socket: Socket, timeoutMs: number, tell: (isHttp2: boolean) => void): void {
+  const timer = setTimeout(() => socket.destroy(), timeoutMs);
+  let seen: Buffer = Buffer.alloc(0);
+  const look = () => {
+    const chunk: Buffer | null = socket.read();
+    if (chunk === null) return;
+    seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+    const length = Math.min(seen.length, PREFACE.length);
+    const alike = seen.compare(PREFACE, 0, length, 0, length) === 0;
+    if (alike && length < PREFACE.length) return;
+    done();
+    socket.unshift(seen);
+    tell(alike);
+  };
+  const done = () => {
+    clearTimeout(timer);
+    socket.off("readable", look);
+    socket.off("end", giveUp);
+    socket.off("close", done);
+  };
+  const giveUp = () => socket.destroy();
+  socket.on("readable", look);
+  socket.once("end", giveUp);
+  socket.once("close", done);
+}
+
+/** Ends a connection so that no request that is on its way is lost: warn, wait a round trip, then name the last one taken. */
+function endSession(session: ServerHttp2Session): void {
+  if (session.closed || session.destroyed) return;
+  const close = () => {
+    clearTimeout(timer);
+    if (!session.closed && !session.destroyed) session.close();
+  };
+  const timer = setTimeout(close, GOAWAY_PING_MS);
+  session.once("close", close);
+  session.goaway(0, MAX_STREAM_ID);
+  session.ping(close);
+}
+
+function addressOf({ address, family, port }: AddressInfo): string {
+  return `${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}
