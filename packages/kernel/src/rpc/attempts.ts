@@ -31,6 +31,8 @@ export interface AttemptsOptions {
 /** An attempt that was answered, or began to be. */
 export interface Attempt<T> {
   readonly answer: T;
+  /** The first message of a stream is here. */
+  began(): void;
   /** The whole answer is here. */
   succeeded(): void;
   /** The caller lost interest. */
@@ -118,6 +120,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
   function attemptOf<T>(answer: T, used: Pick): Attempt<T> {
     return {
       answer,
+      began: () => used.answered(),
       succeeded() {
         used.done("success");
         options.budget.succeeded();

@@ -128,6 +128,22 @@ test("an ejected instance returns with one call at a time, and stays away longer
   second?.done("neutral");
 });
 
+test("streams that are open on an ejected instance do not keep it away, and a stream may bring it back", () => {
+  const { balancer, clock, failUntilEjected, problems } = setUp(["bad", "good"]);
+  const onlyBad = { exclude: new Set(["good"]), stream: true };
+  const open = balancer.pick(onlyBad);
+  failUntilEjected("bad");
+  clock.ms += 1_000;
+  assert.deepEqual(problems(), []);
+  const trial = balancer.pick(onlyBad);
+  assert.deepEqual(problems(), ["bad"]);
+  trial?.answered();
+  assert.deepEqual(problems(), []);
+  assert.equal(balancer.endpoints()[0]?.breaker, "closed");
+  for (const pick of [open, trial]) pick?.done("neutral");
+  assert.equal(balancer.endpoints()[0]?.inFlight, 0);
+});
+
 test("the time of an ejection is bounded, and forgotten after a good while", () => {
   const { call, clock, failUntilEjected, problems } = setUp(["bad", "good"]);
   failUntilEjected("bad");

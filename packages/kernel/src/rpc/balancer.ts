@@ -13,6 +13,8 @@ export type Outcome = "success" | "failure" | "neutral";
 
 export interface Pick {
   readonly instance: Instance;
+  /** It began to answer: the instance is well, although the call, a stream, goes on. */
+  answered(): void;
   /** Ends the call; only the first one counts. */
   done(outcome: Outcome): void;
 }
@@ -61,6 +63,8 @@ interface Endpoint {
   readonly instance: Instance;
   readonly breaker: Breaker;
   inFlight: number;
+  /** Whether a call tries it out after its ejection. */
+  onTrial: boolean;
   /** Exponentially weighted average. */
   latencyMs: number;
   measuredAt: number;
@@ -100,12 +104,24 @@ export function createBalancer(options: BalancerOptions): Balancer {
   const begin = (endpoint: Endpoint, stream: boolean): Pick => {
     const start = now();
     let ended = false;
+    let trial = endpoint.breaker.state() === "half_open";
+    if (trial) endpoint.onTrial = true;
+    const endTrial = () => {
+      if (trial) endpoint.onTrial = false;
+      trial = false;
+    };
     endpoint.inFlight += 1;
     return {
       instance: endpoint.instance,
+      answered() {
+        if (ended) return;
+        endTrial();
+        endpoint.breaker.succeed();
+      },
       done(outcome) {
         if (ended) return;
         ended = true;
+        endTrial();
         endpoint.inFlight -= 1;
         if (outcome === "failure") endpoint.breaker.fail(mayEject());
         if (outcome !== "success") return;
@@ -126,6 +142,7 @@ export function createBalancer(options: BalancerOptions): Balancer {
               instance,
               breaker: createBreaker(now, ejection),
               inFlight: 0,
+              onTrial: false,
               latencyMs: 0,
               measuredAt: -Infinity,
             },
@@ -152,10 +169,10 @@ export function createBalancer(options: BalancerOptions): Balancer {
   };
 }
 
-/** A half-open one takes one call at a time until it has shown itself. */
+/** A half-open one takes one call until that has shown how it is. */
 function isAvailable(endpoint: Endpoint): boolean {
   const state = endpoint.breaker.state();
-  return state === "closed" || (state === "half_open" && endpoint.inFlight === 0);
+  return state === "closed" || (state === "half_open" && !endpoint.onTrial);
 }
 
 function statusOf(endpoint: Endpoint): EndpointStatus {

@@ -47,6 +47,15 @@ test("a large message passes in both directions, as does an empty one", async ()
   assert.equal((await echo.client.read({})).text, ":");
 });
 
+test("many large messages at once pass, too", async () => {
+  await using server = await startEcho({ id: "" });
+  await using echo = openEcho([server]);
+  const text = "x".repeat(500_000);
+  const answers = await Promise.all(Array.from({ length: 60 }, () => echo.client.read({ text })));
+  assert.ok(answers.every((answer) => answer.text.length === text.length + 1));
+  assert.equal(server.calls.length, 60, "none was repeated");
+});
+
 test("all instances are used, and one that registers later too", async () => {
   await using a = await startEcho({ id: "a" });
   await using b = await startEcho({ id: "b" });
@@ -229,6 +238,17 @@ test("a closed channel ends its calls and its connections", async () => {
   const echo = openEcho([server], { timing: { waitForInstanceMs: 20 } });
   const call = failure(echo.client.read({}));
   await eventually(() => assert.equal(server.calls.length, 1));
+  await echo.channel[Symbol.asyncDispose]();
+  assert.equal((await call).code, Code.Unavailable);
+  await eventually(() => assert.equal(server.connections(), 0));
+});
+
+test("a closed channel ends calls to instances that have left, too", async () => {
+  await using server = await startEcho({ id: "a", handlers: { read: hang } });
+  const echo = openEcho([server], { timing: { waitForInstanceMs: 20 } });
+  const call = failure(echo.client.read({}));
+  await eventually(() => assert.equal(server.calls.length, 1));
+  echo.registry.set();
   await echo.channel[Symbol.asyncDispose]();
   assert.equal((await call).code, Code.Unavailable);
   await eventually(() => assert.equal(server.connections(), 0));

@@ -81,6 +81,8 @@ export function openChannel(options: ChannelOptions): Channel {
   const budget = createRetryBudget();
   const policies = new Map<DescMethod, CallPolicy>();
   const endpoints = new Map<string, Endpoint>();
+  /** Of instances that left, with calls still under way. */
+  const retired = new Set<Endpoint>();
   const watch = registry.watchInstances(service);
   let change = Promise.withResolvers<void>();
 
@@ -89,8 +91,12 @@ export function openChannel(options: ChannelOptions): Channel {
     const present = new Set(instances.map((instance) => instance.instanceId));
     for (const [id, endpoint] of endpoints) {
       if (present.has(id)) continue;
-      endpoint.close();
       endpoints.delete(id);
+      retired.add(endpoint);
+      endpoint.close().then(() => {
+        endpoint.destroy();
+        retired.delete(endpoint);
+      });
     }
     balancer.update(instances);
     change.resolve();
@@ -175,7 +181,7 @@ export function openChannel(options: ChannelOptions): Channel {
       unsubscribe();
       watch[Symbol.dispose]();
       balancer.update([]);
-      for (const endpoint of endpoints.values()) endpoint.destroy();
+      for (const endpoint of [...endpoints.values(), ...retired]) endpoint.destroy();
       endpoints.clear();
     },
   };

@@ -1,11 +1,13 @@
 /** How long a call may still take, and waiting within that. */
 import { Code, ConnectError } from "@connectrpc/connect";
 
+/** gRPC's timeout header has eight digits. */
+const LONGEST_TIMEOUT_MS = 99_999_999;
 /** Node's timers take no more. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export interface Deadline {
-  /** Milliseconds that are left, more than 0; undefined: no deadline. @throws ConnectError DeadlineExceeded when over. */
+  /** Whole milliseconds that are left, at least 1; undefined: no deadline. @throws ConnectError DeadlineExceeded when over. */
   remainingMs(): number | undefined;
   /**
    * Resolves after `ms`, when `wake` does, or when the deadline passes, whichever is first.
@@ -27,7 +29,7 @@ export function createDeadline(
     if (end === undefined) return undefined;
     const remaining = end - now();
     if (remaining <= 0) throw new ConnectError("the call's deadline passed", Code.DeadlineExceeded);
-    return remaining;
+    return Math.min(Math.ceil(remaining), LONGEST_TIMEOUT_MS);
   };
   const pause = async (ms: number, wake?: Promise<unknown>) => {
     const longest = end === undefined ? ms : Math.min(ms, Math.max(0, end - now()));

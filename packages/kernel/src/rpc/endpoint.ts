@@ -54,8 +54,8 @@ export interface Endpoint {
   protocol(): "grpc" | "connect";
   /** Makes one attempt, over the protocol that works; `send` runs a second time only after a refusal of the first. */
   attempt<T>(call: EndpointCall, send: (transport: Transport) => Promise<T>): Promise<T>;
-  /** Takes no more calls, lets those under way finish. */
-  close(): void;
+  /** Takes no more calls; resolves when those over HTTP/2 that are under way are finished. */
+  close(): Promise<void>;
   destroy(): void;
 }
 
@@ -123,9 +123,7 @@ export function openEndpoint(instance: Instance, { log, now, tls, timing }: Endp
         throw error;
       }
     },
-    close() {
-      pool.close();
-    },
+    close: () => pool.close(),
     destroy() {
       pool.destroy();
       http1[Symbol.dispose]();

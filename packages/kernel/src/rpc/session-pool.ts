@@ -9,22 +9,28 @@ const MAX_SESSIONS = 4;
 export interface SessionPool {
   /** A session that takes a request now. @throws PeerFault that says nothing was sent. */
   acquire(): Promise<Session>;
-  /** Takes no more requests, lets those under way finish. */
-  close(): void;
+  /** Takes no more requests; resolves when those under way are finished. */
+  close(): Promise<void>;
   /** Ends everything now. */
   destroy(): void;
 }
 
 export function createSessionPool(options: SessionOptions): SessionPool {
-  let sessions: Session[] = [];
+  /** All that are not over, those that take no more requests included. */
+  const sessions = new Set<Session>();
   let opening: Promise<Session> | undefined;
   let ended: "close" | "destroy" | undefined;
   let pingIntervalMs = options.pingIntervalMs;
 
   const open = async (): Promise<Session> => {
     const session = await openSession({ ...options, pingIntervalMs });
+    sessions.add(session);
+    session.closed.then(() => {
+      sessions.delete(session);
+      // gRFC A8: a peer that is asked too often says so in this way.
+      if (session.goawayCode() === constants.NGHTTP2_ENHANCE_YOUR_CALM) pingIntervalMs *= 2;
+    });
     if (ended) session[ended]();
-    else sessions.push(session);
     return session;
   };
   /** One at a time, however many wait for it. */
@@ -34,33 +40,31 @@ export function createSessionPool(options: SessionOptions): SessionPool {
     });
     return opening;
   };
-  const forgetUnusable = () => {
+  const leastBusy = (): { session: Session | undefined; usable: number } => {
+    let least: Session | undefined;
+    let usable = 0;
     for (const session of sessions) {
-      // gRFC A8: a peer that is asked too often says so in this way.
-      if (session.goawayCode() === constants.NGHTTP2_ENHANCE_YOUR_CALM) pingIntervalMs *= 2;
+      if (!session.usable()) continue;
+      usable += 1;
+      if (least === undefined || session.openStreams() < least.openStreams()) least = session;
     }
-    // Those that the peer sent GOAWAY finish their streams and end by themselves.
-    sessions = sessions.filter((session) => session.usable());
+    return { session: least, usable };
   };
 
   return {
     async acquire() {
       for (;;) {
         if (ended) throw new PeerFault("unreachable", false, `the connection to ${options.origin} was closed here`);
-        if (sessions.some((session) => !session.usable())) forgetUnusable();
-        const [first, ...others] = sessions;
-        if (first === undefined) return openOnce();
-        const session = others.reduce(
-          (least, next) => (next.openStreams() < least.openStreams() ? next : least),
-          first,
-        );
-        if (session.crowded() && sessions.length < MAX_SESSIONS) openOnce().catch(() => {});
+        const { session, usable } = leastBusy();
+        if (session === undefined) return openOnce();
+        if (session.crowded() && usable < MAX_SESSIONS) openOnce().catch(() => {});
         if (await session.alive()) return session;
       }
     },
-    close() {
+    async close() {
       ended ??= "close";
       for (const session of sessions) session.close();
+      await Promise.all(Array.from(sessions, ({ closed }) => closed));
     },
     destroy() {
       ended = "destroy";

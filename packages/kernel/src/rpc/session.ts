@@ -35,6 +35,8 @@ export interface Session {
   crowded(): boolean;
   /** The error code of the GOAWAY that came; undefined: none. */
   goawayCode(): number | undefined;
+  /** Resolves when it is over, its last stream included. */
+  readonly closed: Promise<void>;
   /** Resolves when the peer is known to be alive, after a long silence by asking it; whether it is. */
   alive(): Promise<boolean>;
   /** @throws Error of Node where the session ended meanwhile; nothing was sent then. */
@@ -46,12 +48,23 @@ export interface Session {
   destroy(): void;
 }
 
+/** How much of an answer may be on its way before it is read; HTTP/2's own 64 KiB make large answers slow. */
+const STREAM_WINDOW_BYTES = 1024 * 1024;
+const SESSION_WINDOW_BYTES = 8 * 1024 * 1024;
+/** Node's own 10 are too few for many large messages at once: it resets streams. */
+const MAX_SESSION_MEMORY_MB = 64;
+
 /** @throws PeerFault `unreachable`, or `http2_refused` where there was a connection but no SETTINGS on it. */
 export async function openSession(options: SessionOptions): Promise<Session> {
-  const session = connect(options.origin, { ...options.tls, settings: { enablePush: false } });
+  const session = connect(options.origin, {
+    ...options.tls,
+    maxSessionMemory: MAX_SESSION_MEMORY_MB,
+    settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
+  });
   // For ever: Node may raise an error of a session that everybody has already forgotten.
   session.on("error", () => {});
   await settingsOf(session, options);
+  session.setLocalWindowSize(SESSION_WINDOW_BYTES);
   return watched(session, options);
 }
 
@@ -98,7 +111,12 @@ function watched(session: ClientHttp2Session, options: SessionOptions): Session 
   session.on("error", (error) => {
     ending ||= error.message;
   });
-  session.once("close", () => clearInterval(timer));
+  const closed = new Promise<void>((resolve) => {
+    session.once("close", () => {
+      clearInterval(timer);
+      resolve();
+    });
+  });
 
   const silentMs = () => performance.now() - heardAt;
   const hear = () => {
@@ -137,6 +155,7 @@ function watched(session: ClientHttp2Session, options: SessionOptions): Session 
     openStreams: () => openStreams,
     crowded: () => openStreams >= 0.8 * (session.remoteSettings.maxConcurrentStreams ?? Number.POSITIVE_INFINITY),
     goawayCode: () => goawayCode,
+    closed,
     alive,
     request(headers, endStream) {
       const stream = session.request(headers, { endStream });

@@ -32,6 +32,7 @@ export async function streamMessages<I extends DescMessage, O extends DescMessag
     for (;;) {
       try {
         const result = await answers.next();
+        if (!begun) attempt.began();
         begun = true;
         if (!result.done) return result;
         attempt.succeeded();
