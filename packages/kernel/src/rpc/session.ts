@@ -73,7 +73,8 @@ function settingsOf(session: ClientHttp2Session, { origin, connectTimeoutMs }: S
     let connected = false;
     const fail = (message: string, cause?: unknown) => {
       clearTimeout(timer);
-      const kind = connected && !isUnreachable(cause) ? "http2_refused" : "unreachable";
+      const refused = (connected && !isUnreachable(cause)) || isAlpnRefusal(cause);
+      const kind = refused ? "http2_refused" : "unreachable";
       reject(new PeerFault(kind, false, `${origin} ${message}`, cause));
       session.destroy();
     };
@@ -92,6 +93,11 @@ function settingsOf(session: ClientHttp2Session, { origin, connectTimeoutMs }: S
       resolve();
     });
   });
+}
+
+/** The TLS alert of a peer that speaks none of the protocols offered (RFC 7301, section 3.2): HTTP/2 was the only one. */
+function isAlpnRefusal(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL";
 }
 
 function watched(session: ClientHttp2Session, options: SessionOptions): Session {
