@@ -14,6 +14,7 @@ import { startJobs } from "./database/jobs.ts";
 import { migrate } from "./database/migrate.ts";
 import { openDatabase } from "./database/open-database.ts";
 import { createWrites } from "./database/stored-answers.ts";
+import { exitOnFault } from "./process/exit-on-fault.ts";
 import { openRuntime, type Runtime } from "./process/runtime.ts";
 import { aborted } from "./process/stop-signal.ts";
 import type { Authorizer } from "./rpc/authorizer.ts";
@@ -66,9 +67,9 @@ export async function runService<Shape extends z.ZodRawShape>(
   const writes = createWrites({ database, now });
   const { authorizer, client } = runtime;
   const deps: PlatformDeps = { database, writes, authorizer, client, log, now, ...ports };
-  const service = await program.create(deps, runtime.settings);
+  const service = await exitOnFault(() => program.create(deps, runtime.settings));
   const { rpcs, consumers = [], jobs = [] } = service;
-  const policies = resolvePolicies(rpcs);
+  const policies = await exitOnFault(() => resolvePolicies(rpcs));
   runtime.addCheck(() => service.problems?.().join("; ") || undefined);
 
   await untilMigrated(runtime, program);

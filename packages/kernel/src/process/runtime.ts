@@ -10,7 +10,7 @@ import { AuthzService } from "@switchboard/gen/switchboard/authz/v1/authz_servic
 import type { Logger } from "pino";
 import type { z } from "zod";
 import { type PlatformConfig, platformConfig, platformSettings } from "../config/platform-settings.ts";
-import { type Environment, readSettings, SettingsFault } from "../config/read-settings.ts";
+import { type Environment, readSettings } from "../config/read-settings.ts";
 import { openPorts, type Ports } from "../open.ts";
 import type { Authorizer } from "../rpc/authorizer.ts";
 import { type Clients, openClients } from "../rpc/clients.ts";
@@ -23,6 +23,7 @@ import { openRevocations, type Revocations } from "../trust/revocations.ts";
 import { openServiceToken } from "../trust/service-token.ts";
 import { createTokenVerifier, type TokenVerifier } from "../trust/token-verifier.ts";
 import { remoteTrust, type TrustSource } from "../trust/trust-source.ts";
+import { exitOnFault } from "./exit-on-fault.ts";
 import { stopSignal } from "./stop-signal.ts";
 
 export interface Runtime<Settings> {
@@ -55,11 +56,8 @@ export interface Trust {
   readonly verifier: TokenVerifier;
 }
 
-/** sysexits.h EX_CONFIG: starting again with the same settings would not help. */
-const EXIT_CONFIG = 78;
-
 /**
- * Opens it. Settings that cannot be used end the process with every fault on standard error.
+ * Opens it. Settings that cannot be used end the process.
  * @param shape The process's own settings, beside those of `platform-settings.ts`.
  */
 export async function openRuntime<Shape extends z.ZodRawShape>(
@@ -68,7 +66,12 @@ export async function openRuntime<Shape extends z.ZodRawShape>(
   environment: Environment,
   stack: AsyncDisposableStack,
 ): Promise<Runtime<z.infer<z.ZodObject<Shape>>>> {
-  const [config, settings] = readOrExit(shape, environment);
+  const read = await exitOnFault(() => {
+    // Together, so that all faults are told at once.
+    const all = readSettings({ ...platformSettings, ...shape }, environment);
+    return { config: platformConfig(all as never), settings: all as never };
+  });
+  const { config, settings } = read;
   const instanceId = randomUUID();
   const log = createLogger({ level: config.logLevel, service: name, instanceId });
   const metrics = createMetrics({ service: name, instance: instanceId });
@@ -121,19 +124,4 @@ export async function openRuntime<Shape extends z.ZodRawShape>(
       return { keys, revocations, verifier: createTokenVerifier({ keys, revocations, now }) };
     },
   };
-}
-
-function readOrExit<Shape extends z.ZodRawShape>(
-  shape: Shape,
-  environment: Environment,
-): [PlatformConfig, z.infer<z.ZodObject<Shape>>] {
-  try {
-    const read = readSettings({ ...platformSettings, ...shape }, environment);
-    // Both halves were checked above, together, so that all faults are told at once.
-    return [platformConfig(read as never), read as never];
-  } catch (fault) {
-    if (!(fault instanceof SettingsFault)) throw fault;
-    process.stderr.write(`${fault.message}\n`);
-    process.exit(EXIT_CONFIG);
-  }
 }
