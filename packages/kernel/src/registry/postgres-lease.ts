@@ -85,7 +85,7 @@ export class PostgresLease implements Lease {
     const { connection, registration, leaseMs } = this.#options;
     const { instanceId, address, version, contractHash, rpcServices, metadata } = registration;
     try {
-      await connection.query("select registry.register($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8)", [
+      await connection.query("select registry.register($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8)", [
         registration.service,
         instanceId,
         address,
