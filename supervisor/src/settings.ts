@@ -24,11 +24,25 @@ export const settingsShape = {
     .regex(/^\d+$/, "must be a whole number")
     .transform(Number)
     .pipe(z.number().max(65_535))
-    .prefault("8080"),
-  SWITCHBOARD_DATA_DIR: z.string().default(".switchboard"),
-  SWITCHBOARD_ADMIN_EMAIL: z.email("must be an e-mail address").default("admin@switchboard.local"),
-  SWITCHBOARD_ADMIN_PASSWORD: z.string().min(15, "must have at least 15 characters").optional(),
-  SWITCHBOARD_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "must be a postgres:// URL" }).optional(),
+    .prefault("8080")
+    .describe("The gateway's port."),
+  SWITCHBOARD_DATA_DIR: z
+    .string()
+    .default(".switchboard")
+    .describe("The folder of the platform's data, secrets and logs."),
+  SWITCHBOARD_ADMIN_EMAIL: z
+    .email("must be an e-mail address")
+    .default("admin@switchboard.local")
+    .describe("The first administrator's e-mail."),
+  SWITCHBOARD_ADMIN_PASSWORD: z
+    .string()
+    .min(15, "must have at least 15 characters")
+    .optional()
+    .describe("The first administrator's password. Not set: one is made and shown once."),
+  SWITCHBOARD_DATABASE_URL: z
+    .url({ protocol: /^postgres(ql)?$/, error: "must be a postgres:// URL" })
+    .optional()
+    .describe("A PostgreSQL of your own, as a superuser. Not set: the embedded one."),
 };
 
 /** @throws Error that lists every fault. */
