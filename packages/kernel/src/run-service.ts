@@ -102,6 +102,8 @@ export async function runService<Shape extends z.ZodRawShape>(
     const subscription = await consumeOnce({ database, bus: ports.bus, group: name, consumers, log });
     stack.defer(() => subscription.end());
   }
+  const running = await service.start?.();
+  if (running) stack.use(running);
   stack.use(startJobs({ jobs, database, service: name, log }));
 
   await Promise.race([trust.revocations.ready, aborted(stop)]);

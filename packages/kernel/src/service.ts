@@ -37,7 +37,7 @@ export interface Service {
   readonly rpcs: readonly Rpc[];
   readonly consumers?: readonly Consumer[];
   readonly jobs?: readonly Job[];
-  /** Begins what runs beside the calls and is neither a consumer of single facts nor a job. A drain disposes it first. */
+  /** Begins what runs beside the calls and is neither a consumer of single facts nor a job; it ends with the process. */
   start?(): Promise<AsyncDisposable>;
   /** What it still lacks before it can serve, for readiness; empty: nothing. */
   problems?(): readonly string[];

@@ -9,19 +9,24 @@ import { verifyLog } from "./rpc/verify-log.ts";
 import { watchEvents } from "./rpc/watch-events.ts";
 
 export function createAuditService(deps: PlatformDeps): Service {
+  const { bus, database, log } = deps;
+  const appended = new AppendSignal();
   return {
     name: "audit",
     rpcs: [
       rpc(AuditService, {
         listEvents: listEvents(deps),
         getEvent: getEvent(deps),
-        watchEvents: watchEvents(deps, new AppendSignal(deps.database.sql)),
+        watchEvents: watchEvents(deps, appended),
         verifyLog: verifyLog(deps),
       }),
     ],
     async start() {
-      const subscription = await appendEvents(deps.bus, deps.database);
-      return { [Symbol.asyncDispose]: () => subscription.end() };
+      await using stack = new AsyncDisposableStack();
+      stack.use(appended.listen(database, log));
+      const subscription = await appendEvents(bus, database);
+      stack.defer(() => subscription.end());
+      return stack.move();
     },
   };
 }

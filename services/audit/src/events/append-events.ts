@@ -2,7 +2,7 @@
 import type { EventEnvelope } from "@switchboard/contract/event-envelope";
 import type { Bus, Subscription } from "@switchboard/kernel/bus/bus";
 import type { Database } from "@switchboard/kernel/database/database";
-import { appendActs } from "../store/append.ts";
+import { announceAppended, appendActs } from "../store/append.ts";
 import { actOfEvent } from "./act-of-event.ts";
 
 /** As many as wait, up to this: one lock, one transaction and one head for all of them. */
@@ -20,5 +20,6 @@ export function appendEvents(bus: Bus, database: Database): Promise<Subscription
 /** It needs no inbox: an event that is in the log already adds nothing, be it delivered again or replayed. */
 async function append(database: Database, events: readonly EventEnvelope[]): Promise<void> {
   const acts = events.map(actOfEvent);
-  await database.transaction({ actor: "service:audit", trace: undefined }, (tx) => appendActs(tx, acts));
+  const origin = { actor: "service:audit", trace: undefined };
+  if ((await database.transaction(origin, (tx) => appendActs(tx, acts))) > 0) await announceAppended(database.queries);
 }

@@ -2,26 +2,40 @@
  * Wakes whoever waits for new entries: by NOTIFY, which all instances hear and which may be lost, and by looking again
  * after a while, which never is.
  */
+import type { Connection } from "@switchboard/kernel/database/connection";
 import type { Database } from "@switchboard/kernel/database/database";
+import { withReconnecting } from "@switchboard/kernel/database/reconnecting";
+import { aborted } from "@switchboard/kernel/process/stop-signal";
+import type { ServiceDeps } from "@switchboard/kernel/service";
 import { APPENDED_CHANNEL } from "../store/append.ts";
 
 /** How long an entry can stay unseen where its notification was lost. */
 const LOOK_AGAIN_MS = 1_000;
 
 export class AppendSignal {
-  readonly #sql: Database["sql"];
   readonly #waiting = new Set<() => void>();
   #heard = 0;
-  #listening: Promise<unknown> | undefined;
 
-  /** It begins to listen with the first that waits, and ends with the pool. */
-  constructor(sql: Database["sql"]) {
-    this.#sql = sql;
+  /** Listens until it is disposed. Without it, everything is seen when it is looked for again. */
+  listen(database: Pick<Database, "connect">, log: ServiceDeps["log"]): AsyncDisposable {
+    const stop = new AbortController();
+    const running = withReconnecting({
+      connect: () => database.connect(),
+      work: (connection) => this.#hear(connection, stop.signal),
+      stop: stop.signal,
+      log,
+      name: "the watch for new entries",
+    });
+    return {
+      async [Symbol.asyncDispose]() {
+        stop.abort();
+        await running;
+      },
+    };
   }
 
   /** Take it before reading; `after` it returns at once where something was appended since. */
   mark(): number {
-    this.#listen();
     return this.#heard;
   }
 
@@ -39,21 +53,15 @@ export class AppendSignal {
     clearTimeout(timer);
   }
 
-  #listen(): void {
-    // The second callback is for every connection anew: what was notified in between was missed.
-    this.#listening ??= this.#sql
-      .listen(
-        APPENDED_CHANNEL,
-        () => this.#wake(),
-        () => this.#wake(),
-      )
-      .catch(() => {
-        this.#listening = undefined;
-      });
+  async #hear(connection: Connection, stop: AbortSignal): Promise<void> {
+    await connection.listen(APPENDED_CHANNEL, () => this.#wake());
+    // What was notified before this connection was missed.
+    this.#wake();
+    await aborted(AbortSignal.any([connection.lost, stop]));
   }
 
   #wake(): void {
     this.#heard++;
-    for (const resolve of this.#waiting) resolve();
+    for (const wake of this.#waiting) wake();
   }
 }
