@@ -158,6 +158,6 @@ describe("BatchGetUsers", () => {
     const tooMany = Array.from({ length: 1001 }, newId);
     await refused("INVALID_FIELD", identity.admin.batchGetUsers({ userIds: tooMany }));
     const error = await refused("INVALID_FIELD", identity.admin.batchGetUsers({ userIds: [newId(), "me"] }));
-    assert.deepEqual(error.fields, ["user_ids[1]"]);
+    assert.deepEqual(error.fields, ["user_ids.1"]);
   });
 });

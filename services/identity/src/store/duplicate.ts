@@ -1,7 +1,6 @@
 /** What PostgreSQL says of a person who is there already, as an error for the caller. */
 import { AppError } from "@switchboard/contract/app-error";
-
-const UNIQUE_VIOLATION = "23505";
+import { violatedConstraint } from "@switchboard/kernel/database/failure";
 
 const taken: Readonly<Record<string, { readonly field: string; readonly message: string }>> = {
   users_pkey: { field: "user_id", message: "there is a person with this user_id already" },
@@ -15,15 +14,9 @@ const taken: Readonly<Record<string, { readonly field: string; readonly message:
 export async function refuseDuplicates<T>(statement: PromiseLike<T>): Promise<T> {
   try {
     return await statement;
-  } catch (failure) {
-    const fault = violationOf(failure);
-    const conflict = fault.code === UNIQUE_VIOLATION ? taken[String(fault.constraint_name)] : undefined;
-    if (conflict === undefined) throw failure;
-    throw new AppError("ALREADY_EXISTS", conflict.message, { cause: failure, metadata: { field: conflict.field } });
+  } catch (cause) {
+    const conflict = taken[violatedConstraint(cause) ?? ""];
+    if (conflict === undefined) throw cause;
+    throw new AppError("ALREADY_EXISTS", conflict.message, { cause, metadata: { field: conflict.field } });
   }
-}
-
-/** drizzle wraps the driver's error. */
-function violationOf(failure: unknown): { readonly code?: unknown; readonly constraint_name?: unknown } {
-  return Object(failure instanceof Error ? failure.cause : undefined);
 }
