@@ -29,8 +29,8 @@ CREATE TABLE auth.session (
   user_agent text NOT NULL,
   address text NOT NULL
 );
-CREATE INDEX session_user ON auth.session (user_id);
-CREATE INDEX session_expire ON auth.session (expire_time);
+CREATE INDEX session_by_user ON auth.session (user_id);
+CREATE INDEX session_by_expire_time ON auth.session (expire_time);
 
 -- Every refresh token of an open session, used ones too: a used one that comes again gives a thief away.
 CREATE TABLE auth.refresh_token (
@@ -38,7 +38,7 @@ CREATE TABLE auth.refresh_token (
   session_id uuid NOT NULL REFERENCES auth.session ON DELETE CASCADE,
   use_time timestamptz
 );
-CREATE INDEX refresh_token_session ON auth.refresh_token (session_id);
+CREATE INDEX refresh_token_by_session ON auth.refresh_token (session_id);
 
 CREATE TABLE auth.api_key (
   api_key_id uuid PRIMARY KEY,
@@ -50,7 +50,7 @@ CREATE TABLE auth.api_key (
   expire_time timestamptz,
   last_use_time timestamptz
 );
-CREATE INDEX api_key_user ON auth.api_key (user_id);
+CREATE INDEX api_key_by_user ON auth.api_key (user_id);
 
 -- Credentials whose access tokens are refused before they expire. Numbers are given under an advisory lock, so that they
 -- become visible in their order.
@@ -59,7 +59,7 @@ CREATE TABLE auth.revocation (
   credential_id uuid NOT NULL,
   expire_time timestamptz NOT NULL
 );
-CREATE INDEX revocation_expire ON auth.revocation (expire_time);
+CREATE INDEX revocation_by_expire_time ON auth.revocation (expire_time);
 
 -- Ed25519 keys. The private half is sealed with AES-256-GCM.
 CREATE TABLE auth.signing_key (
@@ -73,7 +73,7 @@ CREATE TABLE auth.signing_key (
 
 -- The first administrator is made once for ever; this is the only row, and where its making stands.
 CREATE TABLE auth.first_administrator (
-  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
   user_id uuid NOT NULL,
   grant_time timestamptz
 );

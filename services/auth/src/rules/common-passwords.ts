@@ -1,5 +1,5 @@
 /**
- * Passwords that lists of leaked ones begin with, of at least 8 characters: lower case, without spaces and separators.
+ * Passwords that lists of leaked ones begin with, of at least 8 characters: lower case.
  * Repetitions, sequences and keyboard rows are not here: `password-rule.ts` finds them by their form.
  */
 export const COMMON_PASSWORDS: ReadonlySet<string> = new Set(

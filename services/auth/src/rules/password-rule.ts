@@ -10,7 +10,6 @@ export const PASSWORD_MAX_LENGTH = 256;
 
 /** A password that is a shorter text over and over is as weak as that text; longer units are a choice of the user's. */
 const LONGEST_REPEATED_UNIT = 8;
-const SEPARATORS = /[\s._-]/g;
 const SERVICE_NAME = "switchboard";
 const ROWS = [
   "qwertyuiopasdfghjklzxcvbnm",
@@ -31,7 +30,7 @@ export function passwordFault(password: string, email: string, minLength: number
   if (length < minLength) return `must have at least ${minLength} characters`;
   if (length > PASSWORD_MAX_LENGTH) return `must have at most ${PASSWORD_MAX_LENGTH} characters`;
   const folded = normalized.toLowerCase();
-  if (COMMON_PASSWORDS.has(folded.replaceAll(SEPARATORS, ""))) return "must not be one of the most common passwords";
+  if (COMMON_PASSWORDS.has(folded)) return "must not be one of the most common passwords";
   if (isRepetition(folded) || isSequence(folded)) {
     return "must not be a short text over and over, or characters in their order";
   }

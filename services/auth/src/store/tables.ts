@@ -61,7 +61,7 @@ export const signingKeys = schema.table("signing_key", {
 });
 
 export const firstAdministrator = schema.table("first_administrator", {
-  only: boolean("only").primaryKey().default(true),
+  singleton: boolean("singleton").primaryKey().default(true),
   userId: uuid("user_id").notNull(),
   grantTime: timestamp("grant_time", time),
 });
