@@ -50,7 +50,7 @@ export interface Rpc {
 }
 
 /** Pairs a descriptor with its implementation. Methods left out answer `unimplemented`. */
-export function rpc<Desc extends DescService>(descriptor: Desc, implementation: ServiceImpl<Desc>): Rpc {
+export function rpc<Desc extends DescService>(descriptor: Desc, implementation: Partial<ServiceImpl<Desc>>): Rpc {
   return { descriptor, register: (router) => void router.service(descriptor, implementation) };
 }
 
