@@ -2,6 +2,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+/** How to open a driver, in this process or in another. */
+export interface DriverSpec {
+  /** A file: URL. */
+  readonly module: string;
+  /** The exported function. It is called with `options`, which are JSON, and a `log`. */
+  readonly open: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
 export type Exceptions = Readonly<Record<string, string>>;
 
 /** Names a case and what proves it. */

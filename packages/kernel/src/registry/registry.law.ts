@@ -5,18 +5,9 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "@switchboard/testkit/eventually";
-import { type Exceptions, law } from "@switchboard/testkit/law";
+import { type DriverSpec, type Exceptions, law } from "@switchboard/testkit/law";
 import { pino } from "pino";
 import type { Instance, Registration, Registry, Watch } from "./registry.ts";
-
-/** How to open a driver, in this process or in another. */
-export interface DriverSpec {
-  /** A file: URL. */
-  readonly module: string;
-  /** The exported function. It is called with `options` and a `log`. */
-  readonly open: string;
-  readonly options: Readonly<Record<string, unknown>>;
-}
 
 export interface RegistryEngine extends AsyncDisposable {
   /** With the credential of a service: "identity", "auth" and "gateway" own switchboard.<name>.v1, and nothing else. */

@@ -107,4 +107,4 @@ BEGIN ATOMIC
     SELECT count(*) FROM waiting w WHERE w.owner = session_user AND w.group_name = p_group);
 END;
 
-GRANT EXECUTE ON FUNCTION join_group, balance, give_share, leave_group, advance, lag TO switchboard_service;
+GRANT EXECUTE ON FUNCTION join_group, balance, give_share, leave_group, advance, bus.lag TO switchboard_service;
