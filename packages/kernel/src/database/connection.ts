@@ -30,6 +30,8 @@ export class Connection implements AsyncDisposable {
   readonly #listeners = new Map<string, (payload: string) => void>();
   /** By performance.now(). */
   readonly openTime = performance.now();
+  /** Whether the server has answered a statement. */
+  established = false;
 
   /** Connects with the first statement. */
   constructor(options: ConnectionOptions) {
@@ -83,7 +85,9 @@ export class Connection implements AsyncDisposable {
   async #run<T>(statement: () => PromiseLike<T>): Promise<T> {
     if (this.lost.aborted) throw this.lost.reason;
     try {
-      return await statement();
+      const result = await statement();
+      this.established = true;
+      return result;
     } catch (error) {
       // Before the socket closes there is a moment in which a further statement would never be answered.
       if (isConnectionFailure(error)) this.#loss.abort(error);

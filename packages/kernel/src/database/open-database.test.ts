@@ -38,7 +38,8 @@ describe("database", () => {
     const [row] = await tx.queries.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`);
     return row?.pid ?? 0;
   };
-  const things = async () => (await admin<{ id: number }[]>`select id from notes.thing order by id`).map(({ id }) => id);
+  const things = async () =>
+    (await admin<{ id: number }[]>`select id from notes.thing order by id`).map(({ id }) => id);
 
   it("commits a change together with the facts it published, in their order", async () => {
     await database.transaction(origin, async (tx) => {
@@ -91,11 +92,19 @@ describe("database", () => {
   });
 
   it("repeats a change that lost a deadlock", async () => {
-    await database.transaction(origin, async (tx) => void (await insert(tx, 10), await insert(tx, 11)));
-    const touch = (tx: Transaction, id: number) => tx.queries.execute(sql`update thing set note = note || '+' where id = ${id}`);
+    await database.transaction(origin, async (tx) => {
+      await insert(tx, 10);
+      await insert(tx, 11);
+    });
+    const touch = (tx: Transaction, id: number) =>
+      tx.queries.execute(sql`update thing set note = note || '+' where id = ${id}`);
     let arrived = 0;
     const met = Promise.withResolvers<void>();
-    const meet = () => (++arrived >= 2 ? met.resolve() : undefined, met.promise);
+    const meet = () => {
+      arrived += 1;
+      if (arrived === 2) met.resolve();
+      return met.promise;
+    };
     const change = (first: number, second: number) => async (tx: Transaction) => {
       await touch(tx, first);
       await meet();
@@ -103,7 +112,10 @@ describe("database", () => {
     };
     await Promise.all([database.transaction(origin, change(10, 11)), database.transaction(origin, change(11, 10))]);
     const notes = await admin`select note from notes.thing where id in (10, 11)`;
-    assert.deepEqual(notes.map(({ note }) => note), ["++", "++"]);
+    assert.deepEqual(
+      notes.map(({ note }) => note),
+      ["++", "++"],
+    );
     assert.equal(arrived, 3);
   });
 
@@ -125,7 +137,10 @@ describe("database", () => {
       await insert(tx, 7);
     });
     await assert.rejects(attempt, (error: AppError) => error.reason === "DATABASE_UNAVAILABLE");
-    assert.deepEqual((await things()).filter((id) => id === 6 || id === 7), []);
+    assert.deepEqual(
+      (await things()).filter((id) => id === 6 || id === 7),
+      [],
+    );
   });
 
   it("survives that every connection breaks in the middle of statements", async () => {
