@@ -42,7 +42,8 @@ export interface Watch<T> extends Disposable {
 export interface Registry extends AsyncDisposable {
   /**
    * Makes an instance known for as long as its lease is renewed (10 s, renewed every 3 s).
-   * After an outage of the engine nobody lapses before a full lease has passed since its return.
+   * After an outage of the engine nobody lapses before a full lease has passed since its return. Waits for an engine that
+   * is away; closing the registry ends the wait with AppError DRAINING.
    * @throws AppError PACKAGE_NOT_OWNED where a package of `rpcServices` does not belong to this credential.
    */
   register(registration: Registration): Promise<Lease>;

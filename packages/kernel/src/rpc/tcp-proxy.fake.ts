@@ -6,6 +6,8 @@ export interface TcpProxy extends AsyncDisposable {
   readonly connections: () => number;
   /** From now on nothing passes and nobody is told: the peer is half-open. */
   freeze(): void;
+  /** New connections pass again; those that were frozen stay so. */
+  thaw(): void;
   /** Resets every connection; new ones are possible. */
   cut(): void;
 }
@@ -33,6 +35,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     freeze() {
       frozen = true;
       for (const socket of sockets) socket.unpipe().pause();
+    },
+    thaw() {
+      frozen = false;
     },
     cut() {
       for (const socket of sockets) socket.resetAndDestroy();
