@@ -31,7 +31,6 @@ export function errorAnswer(protocol: Protocol, error: WireError, httpStatus = h
       // Trailers-only: the trailers are the headers.
       return { status: 200, headers: { "content-type": protocol.contentType, ...errorTrailers(error) }, body: NOTHING };
     case "grpc-web":
-    case "grpc-web-text":
     case "connect-stream":
       return { status: 200, headers: { "content-type": protocol.contentType }, body: endingBytes(protocol, error) };
     default:
@@ -53,8 +52,7 @@ function endingBytes(protocol: Protocol, error: WireError): Uint8Array {
   if (protocol.name === "connect-stream") {
     return envelope(protocol.endFlag, Buffer.from(JSON.stringify({ error: connectError(error) })));
   }
-  const frame = trailerFrame(errorTrailers(error));
-  return protocol.name === "grpc-web-text" ? Buffer.from(Buffer.from(frame).toString("base64")) : frame;
+  return trailerFrame(errorTrailers(error));
 }
 
 /** https://connectrpc.com/docs/protocol#error-end-stream */

@@ -5,21 +5,16 @@
  * Sources: https://connectrpc.com/docs/protocol, gRPC's PROTOCOL-HTTP2.md and PROTOCOL-WEB.md.
  */
 
-export type ProtocolName =
-  | "connect"
-  | "connect-get"
-  | "connect-stream"
-  | "grpc"
-  | "grpc-web"
-  | "grpc-web-text"
-  | "unknown";
+export type ProtocolName = "connect" | "connect-get" | "connect-stream" | "grpc" | "grpc-web" | "unknown";
 
 export interface Protocol {
   readonly name: ProtocolName;
   /** "proto" or "json"; another name for a codec that a service may know; empty for `unknown`. */
   readonly codec: string;
-  /** The content type of answers in this protocol. */
+  /** The content type of answers in this protocol, in its binary form. */
   readonly contentType: string;
+  /** Whether the bodies are in base64: gRPC-Web's text form. */
+  readonly text: boolean;
   /** Whether bodies are a row of messages, each behind a prefix of five bytes. */
   readonly enveloped: boolean;
   /** The bit of an envelope's flags that marks the end of an answer; 0: the protocol has none. */
@@ -73,10 +68,10 @@ function parseContentType(contentType: string): Protocol {
   const viaGrpc = grpc.exec(mediaType);
   if (!viaGrpc || (viaGrpc[2] && !viaGrpc[1])) return UNKNOWN_PROTOCOL;
   const [, web, text, codec = "proto"] = viaGrpc;
-  return protocol(text ? "grpc-web-text" : web ? "grpc-web" : "grpc", codec, mediaType);
+  return protocol(web ? "grpc-web" : "grpc", codec, mediaType.replace("-text", ""), text !== undefined);
 }
 
-function protocol(name: ProtocolName, codec: string, contentType: string): Protocol {
-  const endFlag = name === "connect-stream" ? 0x02 : name.startsWith("grpc-web") ? 0x80 : 0;
-  return Object.freeze({ name, codec, contentType, enveloped: name === "grpc" || endFlag !== 0, endFlag });
+function protocol(name: ProtocolName, codec: string, contentType: string, text = false): Protocol {
+  const endFlag = name === "connect-stream" ? 0x02 : name === "grpc-web" ? 0x80 : 0;
+  return Object.freeze({ name, codec, contentType, text, enveloped: name === "grpc" || endFlag !== 0, endFlag });
 }

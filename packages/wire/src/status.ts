@@ -44,10 +44,10 @@ export function httpStatusOf(code: number): number {
   return codes[code]?.[1] ?? 500;
 }
 
-/** The number of a Connect name; undefined: there is no such code. */
-export function codeOfName(name: string): number | undefined {
-  const code = codes.findIndex(([candidate], index) => index > 0 && candidate === name);
-  return code === -1 ? undefined : code;
+/** "ok", or the first code that has this HTTP status: as much as an answer says whose body nobody reads. */
+export function nameOfHttpStatus(status: number): string {
+  if (status < 300) return "ok";
+  return (codes.find(([, httpStatus], index) => index > 1 && httpStatus === status) ?? ["unknown"])[0];
 }
 
 /** google.rpc.Status {code = 1, message = 2, details = 3: google.protobuf.Any {type_url = 1, value = 2}}. */

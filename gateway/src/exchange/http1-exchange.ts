@@ -1,0 +1,97 @@
+/** An exchange over node:http. */
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { TLSSocket } from "node:tls";
+import type { Request, Response } from "@switchboard/kernel/rpc/listener";
+import type { AnswerShape, Exchange } from "./exchange.ts";
+
+/**
+ * How long the rest of a request is read and thrown away after its answer: closing at once would make the system reset
+ * the connection, and the answer be lost.
+ */
+const LINGER_MS = 2_000;
+
+export function http1Exchange(request: Request, response: Response): Exchange {
+  if (request.httpVersionMajor !== 1) throw new Error("HTTP/2 requests come as streams");
+  return new Http1Exchange(request as IncomingMessage, response as ServerResponse);
+}
+
+class Http1Exchange implements Exchange {
+  readonly httpVersion = "1.1";
+  readonly method: string;
+  readonly target: string;
+  readonly headers: IncomingMessage["headers"];
+  readonly host: string;
+  readonly peerAddress: string;
+  readonly secure: boolean;
+  readonly hasBody: boolean;
+  readonly body: IncomingMessage;
+  readonly #response: ServerResponse;
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.method = request.method ?? "";
+    this.target = request.url ?? "/";
+    this.headers = request.headers;
+    this.host = request.headers.host ?? "";
+    this.peerAddress = request.socket.remoteAddress ?? "";
+    this.secure = (request.socket as Partial<TLSSocket>).encrypted === true;
+    const length = request.headers["content-length"];
+    this.hasBody = request.headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
+    this.body = request;
+    this.#response = response;
+    request.on("error", () => {});
+    response.on("error", () => {});
+    response.once("finish", () => this.#linger());
+  }
+
+  get begun(): boolean {
+    return this.#response.headersSent;
+  }
+
+  bodyComplete(): boolean {
+    return this.body.complete;
+  }
+
+  begin(status: number, headers: OutgoingHttpHeaders, shape: AnswerShape): void {
+    const response = this.#response;
+    if (shape.trailers) response.setHeader("trailer", "grpc-status, grpc-message, grpc-status-details-bin");
+    response.writeHead(status, headers);
+    if (shape.headersOnly) response.end();
+    else if (shape.flush) response.flushHeaders();
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#response.write(bytes);
+  }
+
+  onDrain(listener: () => void): void {
+    this.#response.once("drain", listener);
+  }
+
+  end(trailers?: OutgoingHttpHeaders): void {
+    if (trailers) {
+      const pairs = Object.entries(trailers).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name, String(value)] as [string, string]],
+      );
+      this.#response.addTrailers(pairs);
+    }
+    this.#response.end();
+  }
+
+  reset(): void {
+    this.body.socket.destroy();
+  }
+
+  onClosed(listener: (finished: boolean) => void): void {
+    this.#response.once("close", () => listener(this.#response.writableFinished));
+  }
+
+  #linger(): void {
+    const { body } = this;
+    if (body.complete) return;
+    const { socket } = body;
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    body.once("close", () => clearTimeout(timer));
+    body.removeAllListeners("data");
+    body.resume();
+  }
+}

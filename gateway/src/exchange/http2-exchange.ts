@@ -1,0 +1,87 @@
+/** An exchange over a core stream of node:http2. */
+import type { OutgoingHttpHeaders } from "node:http";
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { TLSSocket } from "node:tls";
+import type { AnswerShape, Exchange } from "./exchange.ts";
+import { requestHeaders } from "./request-headers.ts";
+
+export class Http2Exchange implements Exchange {
+  readonly httpVersion = "2";
+  readonly method: string;
+  readonly target: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly host: string;
+  readonly peerAddress: string;
+  readonly secure: boolean;
+  readonly hasBody: boolean;
+  readonly body: ServerHttp2Stream;
+  #trailers: OutgoingHttpHeaders | undefined;
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+    const socket = stream.session?.socket;
+    this.method = headers[":method"] ?? "";
+    this.target = headers[":path"] ?? "/";
+    this.headers = requestHeaders(headers);
+    this.host = headers[":authority"] ?? headers.host ?? "";
+    this.peerAddress = socket?.remoteAddress ?? "";
+    this.secure = (socket as Partial<TLSSocket> | undefined)?.encrypted === true;
+    this.hasBody = !stream.endAfterHeaders;
+    this.body = stream;
+    stream.on("error", () => {});
+  }
+
+  get begun(): boolean {
+    return this.body.headersSent;
+  }
+
+  bodyComplete(): boolean {
+    return this.body.rstCode === constants.NGHTTP2_NO_ERROR && !this.body.aborted;
+  }
+
+  begin(status: number, headers: OutgoingHttpHeaders, shape: AnswerShape): void {
+    const stream = this.body;
+    if (stream.closed || stream.destroyed) return;
+    const waitForTrailers = shape.trailers === true && shape.headersOnly !== true;
+    if (waitForTrailers) stream.once("wantTrailers", () => stream.sendTrailers(this.#trailers ?? {}));
+    stream.respond({ ...headers, ":status": status }, { endStream: shape.headersOnly === true, waitForTrailers });
+    if (shape.headersOnly) this.#stopReading();
+  }
+
+  write(bytes: Uint8Array): boolean {
+    const stream = this.body;
+    return stream.closed || stream.destroyed || stream.writableEnded || stream.write(bytes);
+  }
+
+  onDrain(listener: () => void): void {
+    this.body.once("drain", listener);
+  }
+
+  end(trailers?: OutgoingHttpHeaders): void {
+    this.#trailers = trailers;
+    this.body.end();
+    this.#stopReading();
+  }
+
+  reset(): void {
+    // Not close(): Node would first end the stream in good order, and only then reset it.
+    this.body.destroy(new Error("the answer was cut"));
+  }
+
+  onClosed(listener: (finished: boolean) => void): void {
+    const { body } = this;
+    body.once("close", () => listener(body.writableFinished && body.rstCode === constants.NGHTTP2_NO_ERROR));
+  }
+
+  /** RFC 9113, section 8.1: a server that needs no more of a request says so when its answer is out. */
+  #stopReading(): void {
+    const stream = this.body;
+    if (stream.readableEnded) return;
+    stream.removeAllListeners("data");
+    stream.resume();
+    const close = () => {
+      if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+    };
+    if (stream.writableFinished) setImmediate(close);
+    else stream.once("finish", () => setImmediate(close));
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * What the gateway answers itself, behind the same stages as everything else: GatewayService, health, and the reflection
+ * of all that can be called. Served by connect-es; it is not in the way of other calls.
+ */
+import type { DescService } from "@bufbuild/protobuf";
+import type { Interceptor } from "@connectrpc/connect";
+import type { UniversalHandlerFn } from "@connectrpc/connect/protocol";
+import { GatewayService } from "@switchboard/gen/switchboard/gateway/v1/gateway_service_pb";
+import type { EndpointStatus } from "@switchboard/kernel/rpc/balancer";
+import { toConnectError } from "@switchboard/kernel/rpc/errors";
+import { resolvePolicies } from "@switchboard/kernel/rpc/policies";
+import { reflectionRpcs } from "@switchboard/kernel/rpc/reflection";
+import { buildRoutes } from "@switchboard/kernel/rpc/routes";
+import { type Rpc, rpc } from "@switchboard/kernel/service";
+import type { LiveRoutes } from "../live-routes.ts";
+import { localRoute, type Route } from "../route-table.ts";
+import { listInstances, listRoutes } from "./gateway-service.ts";
+import { healthRpc } from "./health.ts";
+import { outsideView } from "./outside-view.ts";
+
+export interface LocalServices {
+  readonly routes: readonly Route[];
+  /** Undefined: the path is not local. */
+  handler(path: string): UniversalHandlerFn | undefined;
+}
+
+export interface LocalServicesOptions {
+  /** The gateway's name in the registry. */
+  readonly service: string;
+  /** Asked for each answer; the table exists after the local routes. */
+  readonly live: () => LiveRoutes;
+  readonly endpoints: () => readonly EndpointStatus[];
+  readonly draining: () => boolean;
+  /** Ends every answer under way. */
+  readonly shutdown: AbortSignal;
+}
+
+export function createLocalServices(options: LocalServicesOptions): LocalServices {
+  const { draining, endpoints, live, service, shutdown } = options;
+  const own: Rpc[] = [
+    rpc(GatewayService, {
+      listRoutes: () => listRoutes(live().table().values()),
+      listInstances: () => listInstances(endpoints(), live().ageMs()),
+    }),
+    healthRpc({ endpoints, draining }),
+  ];
+  const handlersOf = (rpcs: readonly Rpc[]) =>
+    buildRoutes({
+      rpcs,
+      policies: resolvePolicies(rpcs),
+      gate: () => {},
+      interceptors: [explained],
+      unarySignal: shutdown,
+      streamSignal: shutdown,
+    });
+  const handlers = handlersOf(own);
+  // Built anew when somebody asks after the contracts changed; its methods are always the same.
+  let reflected: { readonly of: readonly unknown[]; readonly handlers: ReturnType<typeof handlersOf> } | undefined;
+  const reflection = () => {
+    const table = live().table();
+    if (reflected?.of[0] !== table) {
+      const services: { descriptor: DescService }[] = [...own, ...outsideView(live().contracts())];
+      reflected = { of: [table], handlers: handlersOf(reflectionRpcs(services)) };
+    }
+    return reflected.handlers;
+  };
+  const reflectionMethods = reflectionRpcs([]);
+  const methods = [...own, ...reflectionMethods].flatMap(({ descriptor }) => descriptor.methods);
+  const policies = resolvePolicies([...own, ...reflectionMethods]);
+  return {
+    routes: methods.flatMap((method) => {
+      const policy = policies.get(method);
+      return policy ? [localRoute(service, method, policy)] : [];
+    }),
+    handler: (path) =>
+      (handlers.get(path) ?? (path.startsWith("/grpc.reflection.") ? reflection().get(path) : undefined))?.handler,
+  };
+}
+
+/** Errors with their reasons, as the services' own interceptors give them. */
+const explained: Interceptor = (next) => async (request) => {
+  try {
+    return await next(request);
+  } catch (error) {
+    throw toConnectError(error, "");
+  }
+};

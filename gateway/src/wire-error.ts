@@ -1,0 +1,16 @@
+/** An error of connect-es as the wire's error forms take it: details as bytes. */
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { ConnectError } from "@connectrpc/connect";
+import type { WireError } from "@switchboard/wire/status";
+
+export function wireError({ code, rawMessage, details }: ConnectError): WireError {
+  return {
+    code,
+    message: rawMessage,
+    details: details.map((detail) =>
+      "desc" in detail
+        ? { type: detail.desc.typeName, value: toBinary(detail.desc, create(detail.desc, detail.value)) }
+        : { type: detail.type, value: detail.value },
+    ),
+  };
+}
