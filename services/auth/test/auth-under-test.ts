@@ -16,6 +16,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { CLIENT_ADDRESS, FORWARDED, SERVICE_TOKEN } from "@switchboard/contract/headers";
 import { AuthService, type Tokens } from "@switchboard/gen/switchboard/auth/v1/auth_service_pb";
 import { readSettings } from "@switchboard/kernel/config/read-settings";
+import type { Database } from "@switchboard/kernel/database/database";
 import { migrate } from "@switchboard/kernel/database/migrate";
 import { openDatabase } from "@switchboard/kernel/database/open-database";
 import { createWrites } from "@switchboard/kernel/database/stored-answers";
@@ -53,6 +54,7 @@ export interface Instance extends AsyncDisposable {
   /** Gives a fact of Identity's to its consumer. */
   deliver<Desc extends DescMessage>(schema: Desc, fact: MessageInitShape<Desc>): Promise<void>;
   problems(): readonly string[];
+  readonly database: Database;
 }
 
 export interface AuthUnderTest extends Instance {
@@ -207,6 +209,7 @@ async function startInstance({ url, environment, neighbours, state, now, log }: 
       await database.transaction(origin, (tx) => consumer.handle(envelope, tx));
     },
     problems: () => service.problems?.() ?? [],
+    database,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { argon2Sync } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { newId } from "@switchboard/contract/ids";
+import { CallRecordedSchema } from "@switchboard/gen/switchboard/audit/v1/audit_events_pb";
+import { Outcome } from "@switchboard/gen/switchboard/audit/v1/audit_service_pb";
 import { SignedUpSchema } from "@switchboard/gen/switchboard/auth/v1/auth_events_pb";
 import { type AuthUnderTest, GOOD_PASSWORD, newPerson, startAuth } from "./auth-under-test.ts";
 import { refused } from "./refused.ts";
@@ -170,7 +173,6 @@ describe("SignIn", () => {
     const old = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$G2bTpPKLbVxOvQVQOTTLfMTbSqoQyM/8GdtMVeYjKbM";
     await auth.sql`update auth.account set password_hash = ${old} where user_id = ${userId}`;
     await refused("WRONG_CREDENTIALS", auth.as().signIn({ email, password: GOOD_PASSWORD }));
-    const { argon2Sync } = await import("node:crypto");
     const weak = argon2Sync("argon2id", {
       message: GOOD_PASSWORD,
       nonce: Buffer.from("somesalt"),
@@ -185,5 +187,18 @@ describe("SignIn", () => {
     const [row] = await auth.sql`select password_hash from auth.account where user_id = ${userId}`;
     assert.match(row?.password_hash, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
     await auth.as().signIn({ email, password: GOOD_PASSWORD });
+  });
+
+  test("is in the audit log as an act of nobody's on the account", async () => {
+    const { email, userId } = await newPerson(auth);
+    await auth.as().signIn({ email, password: GOOD_PASSWORD });
+    const entries = (await auth.facts(CallRecordedSchema)).filter(({ object }) => object === `user:${userId}`);
+    assert.deepEqual(
+      entries.map(({ actor, method, outcome }) => [actor, method.split("/")[1], outcome]),
+      [
+        ["anonymous", "SignUp", Outcome.ALLOWED],
+        ["anonymous", "SignIn", Outcome.ALLOWED],
+      ],
+    );
   });
 });

@@ -1,5 +1,6 @@
 /** Makes and checks password hashes on libuv's threads, a few at a time, so that sign-ins do not starve everything else. */
 import { argon2, type Argon2Parameters as NodeParameters, randomBytes, timingSafeEqual } from "node:crypto";
+import { availableParallelism } from "node:os";
 import { promisify } from "node:util";
 import { AppError } from "@switchboard/contract/app-error";
 import { formatPasswordHash, PARAMETERS, type PasswordHash, parsePasswordHash } from "../rules/password-hash.ts";
@@ -7,9 +8,9 @@ import { normalizePassword } from "../rules/password-rule.ts";
 
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
-/** Of libuv's four threads; each hash holds 19 MiB while it runs. */
-const AT_ONCE = 2;
-/** About three seconds of waiting. More callers than that would only time out. */
+/** One of libuv's four threads is left to files and names. Each hash holds 19 MiB while it runs. */
+const AT_ONCE = Math.min(3, availableParallelism());
+/** A few seconds of waiting. More callers than that would only time out. */
 const WAITING_MAX = 128;
 
 const run = promisify(

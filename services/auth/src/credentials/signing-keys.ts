@@ -112,7 +112,8 @@ export class SigningKeys {
       const privateKey = createPrivateKey({ key, format: "der", type: "pkcs8" });
       return { kid, x: publicX, privateKey, activateTime: activateTime.getTime() };
     } catch (cause) {
-      this.#problem = "the signing keys cannot be opened with SWITCHBOARD_AUTH_KEY_ENCRYPTION_SECRET";
+      this.#problem =
+        "the signing keys cannot be opened with SWITCHBOARD_AUTH_KEY_ENCRYPTION_SECRET: set the one they were sealed with";
       throw new AppError("AUTH_UNAVAILABLE", "tokens cannot be issued at the moment", { cause });
     }
   }

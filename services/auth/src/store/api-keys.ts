@@ -1,6 +1,6 @@
 /** API keys. */
 import type { Queries } from "@switchboard/kernel/database/database";
-import { and, desc, eq, gt, isNull, lt, or } from "drizzle-orm";
+import { and, desc, eq, gt, isNull, lt, lte, or } from "drizzle-orm";
 import { accounts, apiKeys } from "./tables.ts";
 
 export type ApiKey = typeof apiKeys.$inferSelect;
@@ -60,5 +60,5 @@ export async function deleteApiKeys(queries: Queries, userId: string, apiKeyId?:
 }
 
 export async function purgeApiKeys(queries: Queries, now: Date): Promise<void> {
-  await queries.delete(apiKeys).where(lt(apiKeys.expireTime, now));
+  await queries.delete(apiKeys).where(lte(apiKeys.expireTime, now));
 }

@@ -1,6 +1,6 @@
 /** Revocations: which credentials' access tokens are refused before they expire. */
 import type { Queries } from "@switchboard/kernel/database/database";
-import { and, asc, gt, lt, sql } from "drizzle-orm";
+import { and, asc, gt, lte, sql } from "drizzle-orm";
 import { revocations } from "./tables.ts";
 
 export type Revocation = typeof revocations.$inferSelect;
@@ -31,5 +31,5 @@ export function listRevocations(queries: Queries, afterSequence: bigint, now: Da
 }
 
 export async function purgeRevocations(queries: Queries, now: Date): Promise<void> {
-  await queries.delete(revocations).where(lt(revocations.expireTime, now));
+  await queries.delete(revocations).where(lte(revocations.expireTime, now));
 }

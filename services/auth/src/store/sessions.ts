@@ -1,6 +1,6 @@
 /** Open sessions and their refresh tokens. */
 import type { Queries } from "@switchboard/kernel/database/database";
-import { and, desc, eq, gt, isNull, lt, ne } from "drizzle-orm";
+import { and, desc, eq, gt, inArray, isNull, lt, lte, ne } from "drizzle-orm";
 import { refreshTokens, sessions } from "./tables.ts";
 
 export type Session = typeof sessions.$inferSelect;
@@ -26,13 +26,16 @@ export function listSessions(queries: Queries, userId: string, now: Date): Promi
  * one goes on at a time.
  */
 export async function lockSessionOf(queries: Queries, tokenHash: Uint8Array): Promise<Session | undefined> {
-  const [row] = await queries
-    .select({ session: sessions })
+  const ofToken = queries
+    .select({ sessionId: refreshTokens.sessionId })
+    .from(refreshTokens)
+    .where(eq(refreshTokens.tokenHash, tokenHash));
+  const [session] = await queries
+    .select()
     .from(sessions)
-    .innerJoin(refreshTokens, eq(refreshTokens.sessionId, sessions.sessionId))
-    .where(eq(refreshTokens.tokenHash, tokenHash))
-    .for("no key update", { of: sessions });
-  return row?.session;
+    .where(inArray(sessions.sessionId, ofToken))
+    .for("no key update");
+  return session;
 }
 
 /** Uses a refresh token up. False: it was used before. */
@@ -94,6 +97,6 @@ export async function deleteSessions(
 
 /** Forgets expired sessions, and refresh tokens used so long ago that nobody who kept one could still be in. */
 export async function purgeSessions(queries: Queries, now: Date, usedBefore: Date): Promise<void> {
-  await queries.delete(sessions).where(lt(sessions.expireTime, now));
+  await queries.delete(sessions).where(lte(sessions.expireTime, now));
   await queries.delete(refreshTokens).where(lt(refreshTokens.useTime, usedBefore));
 }

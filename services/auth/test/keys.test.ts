@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { ALGORITHMS, ISSUER, SERVICE_TOKEN_FORMAT } from "@switchboard/contract/token";
+import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from "jose";
+import { type AuthUnderTest, type Instance, newPerson, SECRETS, startAuth } from "./auth-under-test.ts";
+import { refused } from "./refused.ts";
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+describe("signing keys", () => {
+  let auth: AuthUnderTest;
+  let other: Instance;
+  before(async () => {
+    auth = await startAuth();
+    other = await auth.another();
+  });
+  after(() => auth[Symbol.asyncDispose]());
+
+  const jwks = async (instance: Instance = auth) => (await instance.inside(undefined).getJwks({})).keys;
+  const kids = async (instance?: Instance) => (await jwks(instance)).map(({ kid }) => kid);
+  const issue = async (instance: Instance) => {
+    const { serviceToken } = await instance
+      .inside(undefined)
+      .issueServiceToken({ service: "identity", secret: SECRETS.identity });
+    return serviceToken;
+  };
+  const signer = async (instance: Instance) => decodeProtectedHeader(await issue(instance)).kid;
+
+  test("are public, and verify what is issued, on every instance alike", async () => {
+    const [key, ...more] = await jwks();
+    assert.equal(more.length, 0);
+    assert.deepEqual(await kids(other), [key?.kid]);
+    const token = await issue(other);
+    const { payload } = await jwtVerify(token, createLocalJWKSet({ keys: await jwks() } as JSONWebKeySet), {
+      algorithms: [...ALGORITHMS],
+      issuer: ISSUER,
+      audience: SERVICE_TOKEN_FORMAT.audience,
+      typ: SERVICE_TOKEN_FORMAT.typ,
+      currentDate: new Date(auth.clock.now()),
+    });
+    assert.equal(payload.sub, "service:identity");
+    assert.equal((payload.exp ?? 0) - (payload.iat ?? 0), 3600);
+  });
+
+  test("change with overlap, on all instances at the same moment", async () => {
+    const [first] = await kids();
+    const rotate = () => Promise.all([auth.runJob("rotate-signing-keys"), other.runJob("rotate-signing-keys")]);
+    auth.clock.advance(30 * DAY_MS - 61 * MINUTE_MS);
+    await rotate();
+    assert.deepEqual(await kids(), [first]);
+    auth.clock.advance(MINUTE_MS);
+    await rotate();
+    const published = await kids();
+    assert.equal(published.length, 2, "two instances make one new key");
+    const second = published.find((kid) => kid !== first);
+    auth.clock.advance(59 * MINUTE_MS);
+    assert.deepEqual([await signer(auth), await signer(other)], [first, first]);
+    auth.clock.advance(MINUTE_MS);
+    assert.deepEqual([await signer(auth), await signer(other)], [second, second]);
+    auth.clock.advance(60 * MINUTE_MS);
+    await rotate();
+    assert.ok((await kids()).includes(first ?? ""), "its last service token has not expired yet");
+    auth.clock.advance(4 * MINUTE_MS);
+    await rotate();
+    assert.deepEqual(await kids(), [second]);
+    assert.deepEqual(await kids(other), [second]);
+  });
+
+  test("are sealed at rest", async () => {
+    const rows = await auth.sql<{ sealed: Uint8Array }[]>`select sealed_private_key as sealed from auth.signing_key`;
+    for (const { sealed } of rows) {
+      assert.ok(!Buffer.from(sealed).includes(Buffer.from([0x06, 0x03, 0x2b, 0x65, 0x70])), "PKCS #8 in the clear");
+    }
+  });
+
+  test("sealed with another secret are a problem, not a crash", async () => {
+    await auth.sql`update auth.signing_key set kid = 'another', sealed_private_key = ${Buffer.alloc(80)}`;
+    const late = await auth.another();
+    await refused("AUTH_UNAVAILABLE", late.inside(undefined).getJwks({}));
+    assert.match(late.problems().join(), /SWITCHBOARD_AUTH_KEY_ENCRYPTION_SECRET/);
+    auth.clock.advance(2 * MINUTE_MS);
+    // Those that were read before go on.
+    await issue(auth);
+  });
+});
+
+describe("service tokens", () => {
+  let auth: AuthUnderTest;
+  before(async () => {
+    auth = await startAuth();
+  });
+  after(() => auth[Symbol.asyncDispose]());
+
+  test("are for services with the right secret, and for nobody outside", async () => {
+    const bare = auth.inside(undefined);
+    for (const wrong of [
+      { service: "identity", secret: SECRETS.gateway },
+      { service: "identity", secret: "" },
+      { service: "nobody", secret: SECRETS.identity },
+      { service: "auth", secret: "\0" },
+    ]) {
+      await refused("WRONG_CREDENTIALS", bare.issueServiceToken(wrong));
+    }
+    const outside = auth.as().issueServiceToken({ service: "identity", secret: SECRETS.identity });
+    await refused("UNKNOWN_METHOD", outside);
+  });
+
+  test("are refused after too many wrong secrets, but not to who has the right one", async () => {
+    const wrong = () => auth.inside(undefined).issueServiceToken({ service: "identity", secret: "guess" });
+    const outcomes = await Promise.allSettled(Array.from({ length: 70 }, wrong));
+    assert.ok(outcomes.every(({ status }) => status === "rejected"));
+    await refused("RATE_LIMITED", wrong());
+    await auth.inside(undefined).issueServiceToken({ service: "identity", secret: SECRETS.identity });
+  });
+});
+
+describe("password tries", () => {
+  let auth: AuthUnderTest;
+  before(async () => {
+    auth = await startAuth({
+      SWITCHBOARD_AUTH_SIGN_INS_PER_ACCOUNT: "5",
+      SWITCHBOARD_AUTH_SIGN_INS_PER_ADDRESS: "20",
+    });
+  });
+  after(() => auth[Symbol.asyncDispose]());
+
+  test("are bounded per account, from wherever they come, and the wait is told", async () => {
+    const { email } = await newPerson(auth);
+    const attempt = (index: number) =>
+      auth.as({ address: `2001:db8:${index}::1` }).signIn({ email, password: "a wrong password" });
+    for (let index = 0; index < 4; index++) await refused("WRONG_CREDENTIALS", attempt(index));
+    const { retryAfter = 0 } = await refused("RATE_LIMITED", attempt(5));
+    assert.ok(retryAfter > 0 && retryAfter <= 180, `${retryAfter} s`);
+    auth.clock.advance((retryAfter + 1) * 1000);
+    await refused("WRONG_CREDENTIALS", attempt(6));
+  });
+
+  test("are bounded per address, of IPv6 per network", async () => {
+    const attempt = (address: string) =>
+      auth.as({ address }).signIn({ email: `${Math.random()}@example.com`, password: "a wrong password" });
+    for (const addresses of [["203.0.113.9"], ["2001:db8:5:5::1", "2001:db8:5:5:ffff::2"]]) {
+      const tries = Array.from({ length: 20 }, (_, index) => attempt(addresses[index % addresses.length] ?? ""));
+      for (const outcome of await Promise.allSettled(tries)) assert.equal(outcome.status, "rejected");
+      await refused("RATE_LIMITED", attempt(addresses[0] ?? ""));
+    }
+    await refused("WRONG_CREDENTIALS", attempt("2001:db8:5:6::1"));
+  });
+
+  test("are not made while nobody can count them", async (t) => {
+    t.after(() => {
+      auth.state.away = false;
+    });
+    auth.state.away = true;
+    await refused("SERVICE_UNAVAILABLE", auth.as().signIn({ email: "a@example.com", password: "any" }));
+  });
+});
