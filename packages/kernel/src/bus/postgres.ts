@@ -10,9 +10,10 @@ import { ConnectionPool } from "../database/connection-pool.ts";
 import { isConnectionFailure } from "../database/failure.ts";
 import type { BroadcastOptions, Bus, ConsumeOptions, DeadLetter, ReplayRange, Subscription } from "./bus.ts";
 import { BroadcastParticipant } from "./postgres/broadcast.ts";
-import { columnsOf, type EventRow, envelopeOf, requirePublishable } from "./postgres/event-row.ts";
+import { columnsOf, type EventRow, envelopeOf } from "./postgres/event-row.ts";
 import { GroupParticipant } from "./postgres/group.ts";
 import { type Participant, Session } from "./postgres/session.ts";
+import { requirePublishable } from "./publishable.ts";
 
 export interface PostgresBusOptions {
   /** As the role of the service. */
@@ -69,7 +70,14 @@ export function openPostgresBus({ url, service, log }: PostgresBusOptions): Bus 
   return {
     async publish(events: readonly EventEnvelope[]): Promise<void> {
       if (events.length === 0) return;
-      for (const event of events) requirePublishable(event, service);
+      for (const event of events) {
+        requirePublishable(event);
+        if (event.source === service) continue;
+        throw new AppError(
+          "PERMISSION_DENIED",
+          `${service} publishes into its own topic only, not as "${event.source}"`,
+        );
+      }
       await call("select bus.publish($1, $2, $3, $4, $5, $6, $7)", columnsOf(events));
     },
 

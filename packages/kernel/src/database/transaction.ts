@@ -1,17 +1,14 @@
 /** One transaction on one connection: begin, the change, its facts, commit. What it publishes is written last. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { AppError } from "@switchboard/contract/app-error";
 import type { EventEnvelope } from "@switchboard/contract/event-envelope";
 import { newId } from "@switchboard/contract/ids";
 import { formatTraceparent } from "@switchboard/contract/trace-context";
+import { requirePublishable } from "../bus/publishable.ts";
 import type { Connection } from "./connection.ts";
 import type { Origin, Transaction } from "./database.ts";
 import { toPublicFailure } from "./failure.ts";
 import { writeOutbox } from "./outbox.ts";
 import { makeQueries } from "./queries.ts";
-
-/** What the bus takes. */
-const MAX_FACT_BYTES = 900 * 1024;
 
 export interface Committed<T> {
   readonly result: T;
@@ -33,10 +30,7 @@ export async function runTransaction<T>(
     queries: makeQueries((work) => (over ? Promise.reject(new Error("the transaction is over")) : work(connection))),
     async publish(schema, fact, key) {
       const data = toBinary(schema, create(schema, fact));
-      if (key === "") throw new TypeError(`${schema.typeName} was published without a key`);
-      if (data.length > MAX_FACT_BYTES) {
-        throw new AppError("REQUEST_TOO_LARGE", "what this change would publish is larger than 900 KiB");
-      }
+      requirePublishable({ key, data });
       const time = new Date().toISOString();
       const traceparent = origin.trace ? formatTraceparent(origin.trace) : "";
       facts.push({ id: newId(), source, type: schema.typeName, key, time, actor: origin.actor, traceparent, data });
@@ -53,7 +47,7 @@ export async function runTransaction<T>(
   } catch (error) {
     over = true;
     if (!connection.lost.aborted) await connection.query("rollback").catch(() => {});
-    throw error instanceof AppError ? error : toPublicFailure(error);
+    throw toPublicFailure(error);
   }
 }
 

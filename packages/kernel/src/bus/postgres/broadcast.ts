@@ -4,10 +4,10 @@ import type { Logger } from "pino";
 import type { Connection } from "../../database/connection.ts";
 import type { ConnectionPool } from "../../database/connection-pool.ts";
 import type { BroadcastOptions } from "../bus.ts";
+import { Wake } from "../wake.ts";
 import { type EventRow, envelopeOf } from "./event-row.ts";
 import type { Participant } from "./session.ts";
 import { shareKey } from "./share.ts";
-import { Wake } from "./wake.ts";
 
 const POLL_MS = 1_000;
 const RETRY_MS = 200;

@@ -7,12 +7,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Connection } from "../../database/connection.ts";
 import type { ConsumeOptions } from "../bus.ts";
+import { Wake } from "../wake.ts";
 import { envelopeOf } from "./event-row.ts";
 import type { GroupStore, ReadRow, WaitingRow } from "./group-store.ts";
 import { type Item, sameKey } from "./item.ts";
 import { Lanes } from "./lanes.ts";
 import { Share, shareKey } from "./share.ts";
-import { Wake } from "./wake.ts";
 
 /** Also how long a dead member's partitions stay unread at most. */
 const POLL_MS = 1_000;
@@ -68,8 +68,9 @@ export class Membership {
   async run(balanced: () => void): Promise<void> {
     while (!this.#over) {
       try {
-        await this.#step();
+        const found = await this.#step();
         balanced();
+        if (!found) await this.#wake.wait(POLL_MS);
       } catch (error) {
         if (this.#over) break;
         this.#log.warn({ err: error, group: this.#options.group }, "reading events failed; it is repeated");
@@ -103,11 +104,11 @@ export class Membership {
     return this.#stop.aborted || this.#connection.lost.aborted;
   }
 
-  async #step(): Promise<void> {
+  /** Does what there is to do; whether there may be more. */
+  async #step(): Promise<boolean> {
     if (performance.now() - this.#balanceTime >= POLL_MS || this.#balanceTime === 0) await this.#balance();
     await this.#giveLeaving();
-    const found = this.#lanes.weight < MAX_WEIGHT && (await this.#exclusively(() => this.#fill()));
-    if (!found) await this.#wake.wait(POLL_MS);
+    return this.#lanes.weight < MAX_WEIGHT && (await this.#exclusively(() => this.#fill()));
   }
 
   /** Takes what is this member's, and finds what it is to hand over. Polls everything once as well. */
