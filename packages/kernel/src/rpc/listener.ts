@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import { createServer as createHttp1Server, type IncomingMessage, type ServerResponse } from "node:http";
 import {
+  constants,
   createServer as createHttp2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
@@ -102,7 +103,14 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     },
   });
   if (options.onStream) http2.on("stream", options.onStream);
-  else http2.on("request", onRequest);
+  else
+    http2.on("request", (request, response) => {
+      // Whoever goes on sending after the answer is told to stop (RFC 9113, section 8.1).
+      response.once("finish", () => {
+        if (!request.complete) request.stream.close(constants.NGHTTP2_NO_ERROR);
+      });
+      onRequest(request, response);
+    });
   http2.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));

@@ -19,7 +19,7 @@ export interface Route {
 export interface RouteOptions {
   readonly rpcs: readonly Rpc[];
   readonly policies: Policies;
-  readonly gate: Gate | undefined;
+  readonly gate: Gate;
   readonly interceptors: readonly Interceptor[];
   /** Ends unary calls. */
   readonly unarySignal: AbortSignal;
@@ -38,7 +38,7 @@ export function buildRoutes(options: RouteOptions): ReadonlyMap<string, Route> {
       interceptors: [...interceptors],
       readMaxBytes: maxRequestBytes,
       shutdownSignal,
-      ...(gate && { requestGate: gate }),
+      requestGate: gate,
     });
     for (const each of options.rpcs) each.register(router);
     return router.handlers;

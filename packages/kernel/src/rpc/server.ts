@@ -8,12 +8,13 @@ import type { ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Interceptor } from "@connectrpc/connect";
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
-import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { AppError } from "@switchboard/contract/app-error";
 import type { Logger } from "pino";
 import type { Rpc } from "../service.ts";
 import { fromAppError } from "./errors.ts";
 import { healthRpc } from "./health.ts";
+import { boundBody, incomingCall } from "./incoming.ts";
 import { type ListenerOptions, openListener, type Request, type Response } from "./listener.ts";
 import { type Policies, resolvePolicies } from "./policies.ts";
 import { reflectionRpcs } from "./reflection.ts";
@@ -56,7 +57,10 @@ export async function startServer(options: ServerOptions): Promise<RpcServer> {
   const routes = buildRoutes({
     rpcs,
     policies: options.policies ?? resolvePolicies(options.rpcs),
-    gate: options.interceptors?.gate,
+    gate(context) {
+      boundBody(context);
+      return options.interceptors?.gate?.(context);
+    },
     interceptors: options.interceptors?.interceptors ?? [],
     unarySignal: unary.signal,
     streamSignal: streams.signal,
@@ -66,7 +70,7 @@ export async function startServer(options: ServerOptions): Promise<RpcServer> {
   const serve = async (request: Request, response: Response): Promise<void> => {
     const path = request.url?.split("?", 1)[0] ?? "";
     const route = routes.get(path);
-    const call = universalRequestFromNodeRequest(request, response, undefined, undefined);
+    const call = incomingCall(request, response);
     let answer: UniversalServerResponse;
     if (route === undefined) {
       answer = await unknown(call, path);

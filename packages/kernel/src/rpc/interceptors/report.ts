@@ -49,6 +49,8 @@ export function createReport(deps: ReportDeps): Report {
       ...(reason && { reason }),
     };
     if (reason === "INTERNAL") log.error({ ...line, err: rootOf(error) }, "call failed");
+    else if (error?.code === Code.Unavailable)
+      log.warn({ ...line, err: rootOf(error) }, "call refused for want of something");
     else if (call.policy.name.startsWith("grpc.")) log.debug(line, "call");
     else log.info(line, "call");
   };
