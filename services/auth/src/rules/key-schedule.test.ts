@@ -51,3 +51,8 @@ test("after a long sleep the next key still gets its lead", () => {
   assert.deepEqual(keyChanges(keys, ROTATION_MS, now), { newKeyActivateTime: now + KEY_LEAD_MS, expiredKids: [] });
   assert.equal(signingKeyAt(keys, now)?.kid, "old");
 });
+
+test("the first key signs for an instance whose clock is behind, too", () => {
+  const { newKeyActivateTime = assert.fail() } = keyChanges([], ROTATION_MS, START);
+  assert.ok(signingKeyAt([{ kid: "first", activateTime: newKeyActivateTime }], START - CLOCK_TOLERANCE_MS));
+});

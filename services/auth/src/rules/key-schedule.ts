@@ -22,7 +22,10 @@ export interface KeyChanges {
   readonly expiredKids: readonly string[];
 }
 
-/** What there is to do at a time. The very first key signs at once: nobody can have an older JWKS. */
+/**
+ * What there is to do at a time. The very first key signs at once, for instances whose clocks are behind too: nobody can
+ * have an older JWKS.
+ */
 export function keyChanges(keys: readonly ScheduledKey[], rotationMs: number, now: number): KeyChanges {
   const ordered = keys.toSorted((a, b) => a.activateTime - b.activateTime);
   return {
@@ -35,7 +38,7 @@ export function keyChanges(keys: readonly ScheduledKey[], rotationMs: number, no
 }
 
 function nextActivateTime(latest: ScheduledKey | undefined, rotationMs: number, now: number): number | undefined {
-  if (latest === undefined) return now;
+  if (latest === undefined) return now - CLOCK_TOLERANCE_MS;
   const due = latest.activateTime + rotationMs;
   return now < due - KEY_LEAD_MS ? undefined : Math.max(due, now + KEY_LEAD_MS);
 }
