@@ -71,15 +71,17 @@ export async function purgeStoredAnswers(database: Database, now: number, signal
 /** Undefined: the request cannot be, or is not, recognized. */
 function keyOf<I extends DescMessage>(call: Call, schema: I, request: MessageShape<I>): Key | undefined {
   const field = schema.fields.find(({ name, fieldKind }) => name === "request_id" && fieldKind === "scalar");
-  const requestId = field ? (request as unknown as Record<string, unknown>)[field.localName] : undefined;
+  if (field === undefined) return undefined;
+  const requestId: unknown = Reflect.get(request, field.localName);
   if (typeof requestId !== "string" || requestId === "") return undefined;
   if (!isId(requestId)) {
     const violations = [{ field: "request_id", description: "must be a UUID, new with every request" }];
     throw new AppError("INVALID_FIELD", "request_id must be a UUID", { violations });
   }
-  const hash = createHash("sha256")
-    .update(toBinary(schema, withoutSensitiveFields(schema, request)))
-    .digest();
+  const compared = withoutSensitiveFields(schema, request);
+  // Part of the key already, where letter case does not count.
+  Reflect.set(compared, field.localName, "");
+  const hash = createHash("sha256").update(toBinary(schema, compared)).digest();
   return { actor: call.actor, method: call.policy.name, requestId, hash };
 }
 
