@@ -25,7 +25,12 @@ export async function openPostgresEngine(): Promise<PostgresEngine> {
 /** A server of its own. */
 export async function openStoppablePostgresEngine(): Promise<StoppablePostgresEngine> {
   const server = await temporaryPostgres();
-  await makeTemplate(server.adminUrl);
+  try {
+    await makeTemplate(server.adminUrl);
+  } catch (error) {
+    await server[Symbol.asyncDispose]();
+    throw error;
+  }
   const adminUrl = databaseUrl(server.adminUrl, TEMPLATE);
   return {
     adminUrl,

@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -85,7 +85,11 @@ async function startForThisProcess(): Promise<string> {
     } catch {
       // Gone already.
     }
-    rmSync(server.folder, { recursive: true, force: true, maxRetries: 10 });
+    // The dying server still changes the folder: rmSync then leaves a part of it, and does not say so.
+    for (let tries = 0; tries < 100 && existsSync(server.folder); tries++) {
+      rmSync(server.folder, { recursive: true, force: true });
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
   });
   await makeTemplate(server.adminUrl);
   return server.adminUrl;
