@@ -68,8 +68,9 @@ export async function serviceUnderTest(options: {
     metadata: {},
     registerTime: 0,
   });
+  const closing = stack.move();
   const channelAs = (name: string) =>
-    stack.use(
+    closing.use(
       openChannel({
         service: service.name,
         registry,
@@ -80,7 +81,6 @@ export async function serviceUnderTest(options: {
       }),
     );
   const channels = new Map<string, Transport>();
-  const closing = stack.move();
   return {
     records,
     as(descriptor, subject) {
