@@ -30,18 +30,13 @@ export function createNote({ client, writes, now }: ServiceDeps): MethodImpl<typ
     // As the caller: Identity decides what they may see.
     const { user } = await identity.getUser({ userId: authorId }, onBehalfOf(context));
 
+    const noteId = newId();
+    const object = `note:${noteId}`;
+    const note = { noteId, text, authorId, authorName: user?.displayName ?? "", createTime: new Date(now()) };
     return writes.write(method, request, context, async (tx) => {
-      const note = {
-        noteId: newId(),
-        text,
-        authorId,
-        authorName: user?.displayName ?? "",
-        createTime: new Date(now()),
-      };
-      const object = `note:${note.noteId}`;
       call.object = object;
       await insertNote(tx.queries, note);
-      await tx.publish(NoteCreatedSchema, { noteId: note.noteId, authorId }, note.noteId);
+      await tx.publish(NoteCreatedSchema, { noteId, authorId }, noteId);
       // As this service, and last: a relationship without its note does no harm, a note without its owner would.
       const owner = { object, relation: "owner", subject: `user:${authorId}` };
       await authz.writeRelationships({ writes: [owner] }, asSelf(context));

@@ -8,7 +8,7 @@ import type { NotesService } from "../../gen/notes/v1/notes_service_pb.ts";
 import { findNote } from "../store/notes.ts";
 import { noteMessage } from "./note-message.ts";
 
-const fields = z.object({ noteId: z.guid("must be a UUID").toLowerCase() });
+const fields = z.object({ noteId: z.guid("must be a UUID") });
 
 export function getNote({ database }: ServiceDeps): MethodImpl<typeof NotesService.method.getNote> {
   return async (request) => {
