@@ -44,10 +44,11 @@ export function createLocalServices(options: LocalServicesOptions): LocalService
     }),
     healthRpc({ endpoints, draining }),
   ];
+  const policies = resolvePolicies([{ descriptor: GatewayService }]);
   const handlersOf = (rpcs: readonly Rpc[]) =>
     buildRoutes({
       rpcs,
-      policies: resolvePolicies(rpcs),
+      policies,
       gate: () => {},
       interceptors: [explained],
       unarySignal: shutdown,
@@ -64,9 +65,7 @@ export function createLocalServices(options: LocalServicesOptions): LocalService
     }
     return reflected.handlers;
   };
-  const reflectionMethods = reflectionRpcs([]);
-  const methods = [...own, ...reflectionMethods].flatMap(({ descriptor }) => descriptor.methods);
-  const policies = resolvePolicies([...own, ...reflectionMethods]);
+  const methods = [...own, ...reflectionRpcs([])].flatMap(({ descriptor }) => descriptor.methods);
   return {
     routes: methods.flatMap((method) => {
       const policy = policies.get(method);
