@@ -65,11 +65,6 @@ const DEFAULT_LIMITS: ListenerLimits = {
 /** What every HTTP/2 connection begins with (RFC 9113, section 3.4); no HTTP/1.1 request can. */
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n");
 
-/** The highest stream id: a first GOAWAY with it refuses nothing that is on its way (RFC 9113, section 6.8). */
-const MAX_STREAM_ID = 2 ** 31 - 1;
-/** How long a peer may take to answer the PING between the two GOAWAYs. */
-const GOAWAY_PING_MS = 1_000;
-
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const { log, onRequest } = options;
@@ -114,7 +109,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   http2.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
-    if (refusing) endSession(session);
+    if (refusing) session.close();
   });
   http2.on("sessionError", (error) => log.debug({ err: error }, "an HTTP/2 connection failed"));
 
@@ -155,7 +150,8 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
         if (!response.headersSent) response.setHeader("connection", "close");
         else response.once("finish", () => response.req.socket.end());
       }
-      for (const session of sessions) endSession(session);
+      // GOAWAY with the last request taken; what is on its way behind it comes back as REFUSED_STREAM, safe to repeat.
+      for (const session of sessions) session.close();
     },
     closed,
     destroy() {
@@ -190,19 +186,6 @@ function peek(socket: Socket, timeoutMs: number, tell: (isHttp2: boolean) => voi
   socket.on("readable", look);
   socket.once("end", giveUp);
   socket.once("close", done);
-}
-
-/** Ends a connection so that no request that is on its way is lost: warn, wait a round trip, then name the last one taken. */
-function endSession(session: ServerHttp2Session): void {
-  if (session.closed || session.destroyed) return;
-  const close = () => {
-    clearTimeout(timer);
-    if (!session.closed && !session.destroyed) session.close();
-  };
-  const timer = setTimeout(close, GOAWAY_PING_MS);
-  session.once("close", close);
-  session.goaway(0, MAX_STREAM_ID);
-  session.ping(close);
 }
 
 function addressOf({ address, family, port }: AddressInfo): string {
