@@ -27,6 +27,7 @@ export interface RunningPlatform {
 
 export class DataDir {
   readonly path: string;
+  #written: Promise<void> = Promise.resolve();
 
   constructor(path: string) {
     this.path = path;
@@ -77,11 +78,15 @@ export class DataDir {
     return text === undefined ? undefined : (JSON.parse(text) as T);
   }
 
-  /** Whole or not at all: a reader never sees half a file. */
-  async #write(name: string, content: object): Promise<void> {
+  /** Whole or not at all, and one after another: a reader never sees half a file, and the last one stays. */
+  #write(name: string, content: object): Promise<void> {
     const file = join(this.path, name);
-    await writeFile(`${file}.new`, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
-    await rename(`${file}.new`, file);
+    const text = `${JSON.stringify(content, null, 2)}\n`;
+    this.#written = this.#written.then(async () => {
+      await writeFile(`${file}.new`, text, { mode: 0o600 });
+      await rename(`${file}.new`, file);
+    });
+    return this.#written;
   }
 }
 

@@ -37,12 +37,19 @@ describe("WatchEvents", () => {
 
   test("from now on gives what comes", async () => {
     const size = Number((await audit.admin.verifyLog({})).size);
-    const stream = audit.admin.watchEvents({})[Symbol.asyncIterator]();
-    const next = stream.next();
-    await audit.watchersReady();
-    await audit.log("identity", some(1));
-    assert.equal(Number((await next).value?.event?.sequence), size + 1);
-    await stream.return?.();
+    const watching = watch(3, {});
+    // When it began to watch cannot be seen from here: something comes until it has seen enough.
+    let ended = false;
+    const coming = (async () => {
+      while (!ended) await audit.log("identity", some(1));
+    })();
+    const seen = await watching.finally(() => {
+      ended = true;
+    });
+    await coming;
+    const [first = 0] = seen;
+    assert.ok(first > size, "it began before");
+    assert.deepEqual(seen, range(first, first + 2));
   });
 
   test("gives what the filter lets through, and waits past all else", async () => {
@@ -75,13 +82,13 @@ describe("WatchEvents", () => {
   });
 
   test("ends with `unavailable` when the process drains", async () => {
-    const last = await startAudit();
+    await using last = await startAudit();
     const stream = last.admin.watchEvents({ afterSequence: 0n })[Symbol.asyncIterator]();
     await last.log("identity", some(1));
     assert.equal((await stream.next()).done, false);
     const next = stream.next();
     const ended = refused("DRAINING", next);
-    await last[Symbol.asyncDispose]();
+    await last.drain();
     await ended;
   });
 });
