@@ -23,12 +23,11 @@ export class Lanes<T> {
   /** Lanes that have waiting items and none under way, the longest waiting first. */
   readonly #ready = new Set<string>();
   readonly #running = new Set<string>();
-  #idle = Promise.withResolvers<void>();
+  #idle: PromiseWithResolvers<void> | undefined;
   #weight = 0;
 
   constructor(options: LanesOptions<T>) {
     this.#options = options;
-    this.#idle.resolve();
   }
 
   /** Of all items that wait or are under way. */
@@ -61,15 +60,16 @@ export class Lanes<T> {
   }
 
   /** Resolves when nothing is under way and nothing is left to start. */
-  idle(): Promise<void> {
-    return this.#idle.promise;
+  async idle(): Promise<void> {
+    if (this.#running.size === 0) return;
+    this.#idle ??= Promise.withResolvers();
+    await this.#idle.promise;
   }
 
   #pump(): void {
     for (const lane of this.#ready) {
       if (this.#running.size >= this.#options.concurrency) return;
       this.#ready.delete(lane);
-      if (this.#running.size === 0) this.#idle = Promise.withResolvers<void>();
       this.#running.add(lane);
       void this.#run(lane);
     }
@@ -82,7 +82,9 @@ export class Lanes<T> {
     this.#running.delete(lane);
     if (this.#waiting.has(lane)) this.#ready.add(lane);
     this.#pump();
-    if (this.#running.size === 0) this.#idle.resolve();
+    if (this.#running.size > 0) return;
+    this.#idle?.resolve();
+    this.#idle = undefined;
   }
 
   #take(lane: string): T[] {
