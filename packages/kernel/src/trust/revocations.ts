@@ -50,14 +50,24 @@ export function openRevocations(options: RevocationsOptions): Revocations {
   let lastSequence = 0n;
   let confirmedAt = Number.NEGATIVE_INFINITY;
   let gap = true;
-  let subscription: Subscription | undefined;
+  let subscription: Promise<Subscription> | undefined;
 
   const add = ({ credentialId, expireTime }: Revocation) => {
     const end = (expireTime ? timestampMs(expireTime) : now()) + CLOCK_TOLERANCE_MS;
     revoked.set(credentialId, Math.max(end, revoked.get(credentialId) ?? 0));
   };
+  const subscribe = async (to: Bus): Promise<void> => {
+    subscription ??= to.broadcast({ topics: [TOPIC], handle: hear, onGap: lose });
+    try {
+      await subscription;
+    } catch (error) {
+      subscription = undefined;
+      throw error;
+    }
+  };
+  /** Subscribes before it reads, so that nothing falls between the two. */
   const read = async (): Promise<void> => {
-    if (bus !== undefined) subscription ??= await bus.broadcast({ topics: [TOPIC], handle: hear, onGap: lose });
+    if (bus !== undefined) await subscribe(bus);
     const askedAt = now();
     if (!gap && askedAt - confirmedAt < silenceMs) return;
     gap = false;
@@ -104,7 +114,7 @@ export function openRevocations(options: RevocationsOptions): Revocations {
       confirmedAt === Number.NEGATIVE_INFINITY ? "the revocations have not been loaded from Auth" : undefined,
     async [Symbol.asyncDispose]() {
       await repeating.end();
-      await subscription?.end();
+      await (await subscription)?.end();
     },
   };
 }
