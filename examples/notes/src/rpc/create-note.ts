@@ -36,7 +36,7 @@ export function createNote({ client, writes, now }: ServiceDeps): MethodImpl<typ
     return writes.write(method, request, context, async (tx) => {
       call.object = object;
       await insertNote(tx.queries, note);
-      await tx.publish(NoteCreatedSchema, { noteId, authorId }, noteId);
+      await tx.publish(NoteCreatedSchema, { noteId, authorId }, object);
       // As this service, and last: a relationship without its note does no harm, a note without its owner would.
       const owner = { object, relation: "owner", subject: `user:${authorId}` };
       await authz.writeRelationships({ writes: [owner] }, asSelf(context));

@@ -19,9 +19,10 @@ export function shareNote({ client, writes }: ServiceDeps): MethodImpl<typeof me
   const authz = client(AuthzService);
   return (request, context) => {
     const { noteId, userId } = check(fields, request);
+    const object = `note:${noteId}`;
     return writes.write(method, request, context, async (tx) => {
-      await tx.publish(NoteSharedSchema, { noteId, userId }, noteId);
-      const viewer = { object: `note:${noteId}`, relation: "viewer", subject: `user:${userId}` };
+      await tx.publish(NoteSharedSchema, { noteId, userId }, object);
+      const viewer = { object, relation: "viewer", subject: `user:${userId}` };
       await authz.writeRelationships({ writes: [viewer] }, asSelf(context));
       return {};
     });

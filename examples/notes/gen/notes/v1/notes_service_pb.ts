@@ -186,7 +186,8 @@ export const NotesService: GenService<{
     output: typeof CreateNoteResponseSchema;
   },
   /**
-   * One note. Errors: PERMISSION_DENIED for whoever may not view it, also where it is not there.
+   * One note. Errors: PERMISSION_DENIED for whoever may not view it, also where it never was; NOT_FOUND for whoever might,
+   * where it is gone with its author.
    *
    * @generated from rpc notes.v1.NotesService.GetNote
    */
