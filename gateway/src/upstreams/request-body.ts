@@ -78,6 +78,8 @@ export function createRequestBody(call: GatewayCall, { onCut, onTooLarge }: Requ
       });
       if (!listening) {
         listening = true;
+        // Node ends an empty body of HTTP/2 without waiting for somebody to listen.
+        if (body.readableEnded) return finish();
         body.on("data", take).once("end", finish);
       }
       if (flowing) body.resume();
