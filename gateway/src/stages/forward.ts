@@ -1,20 +1,21 @@
 /**
  * Sends the call to an instance that has the method, and again to another where that is safe: calls that may be repeated
- * until the first byte of an answer, all others only while provably nobody began with them.
+ * until the caller got the first byte of an answer, all others only while provably nobody began with them.
  */
-import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from "node:http2";
+import type { ClientHttp2Stream } from "node:http2";
 import { AppError } from "@switchboard/contract/app-error";
 import type { Pick } from "@switchboard/kernel/rpc/balancer";
 import { PeerFault } from "@switchboard/kernel/rpc/peer-fault";
 import { createRetry, type Failure, type Retry } from "@switchboard/kernel/rpc/retry";
 import type { Session } from "@switchboard/kernel/rpc/session";
-import { GRPC_STATUS } from "@switchboard/wire/trailers";
-import type { GatewayCall } from "../gateway-call.ts";
+import type { Answering, GatewayCall } from "../gateway-call.ts";
 import type { Stage } from "../pipeline.ts";
 import { requestHeaders } from "../request-headers.ts";
 import type { Route } from "../route-table.ts";
+import { AnswerScan } from "../upstreams/answer-scan.ts";
+import { type AnswerStart, holdAnswer, NO_START } from "../upstreams/answer-start.ts";
 import { cancelStream } from "../upstreams/cancel-stream.ts";
-import { type Relay, relayAnswer } from "../upstreams/relay.ts";
+import { relayAnswer } from "../upstreams/relay.ts";
 import { createRequestBody } from "../upstreams/request-body.ts";
 import type { Upstreams } from "../upstreams/upstreams.ts";
 
@@ -49,7 +50,7 @@ class Forwarding {
   readonly #retry: Retry;
   readonly #repeatable: boolean;
   #stream: ClientHttp2Stream | undefined;
-  #relay: Relay | undefined;
+  #relay: Answering | undefined;
   #wake: (() => void) | undefined;
 
   constructor(call: GatewayCall, options: ForwardOptions) {
@@ -124,33 +125,38 @@ class Forwarding {
     }
     const stream = this.#stream;
     this.#body.sendTo(stream);
+    const answer = await this.#answerOf(stream);
+    if (answer === undefined) {
+      this.#body.detach();
+      pick.done(call.ended ? "neutral" : "failure");
+      return session.faultOf(stream);
+    }
+    return this.#relayed(pick, stream, ...answer);
+  }
+
+  /** What began to come, and the start of it; undefined: nothing did, or not enough of it. */
+  #answerOf(stream: ClientHttp2Stream): Promise<readonly [AnswerScan, AnswerStart] | undefined> {
     return new Promise((resolve) => {
-      const closed = () => {
-        this.#body.detach();
-        pick.done(call.ended ? "neutral" : "failure");
-        resolve(session.faultOf(stream));
-      };
+      const closed = () => resolve(undefined);
       stream.once("close", closed);
-      stream.once("response", (headers, flags) => {
+      stream.once("response", (head, flags) => {
         stream.off("close", closed);
-        resolve(this.#answer(pick, stream, headers, (flags & END_STREAM) !== 0));
+        const scan = new AnswerScan(this.#call.protocol, head);
+        if ((flags & END_STREAM) !== 0) resolve([scan, { chunks: [], ended: true }]);
+        else if (!this.#repeatable || !this.#body.resendable()) resolve([scan, NO_START]);
+        else holdAnswer(stream, scan).then((start) => resolve(start && [scan, start]));
       });
     });
   }
 
-  #answer(
-    pick: Pick,
-    stream: ClientHttp2Stream,
-    headers: IncomingHttpHeaders & IncomingHttpStatusHeader,
-    headersOnly: boolean,
-  ): Promise<Attempt> {
+  #relayed(pick: Pick, stream: ClientHttp2Stream, scan: AnswerScan, start: AnswerStart): Promise<Attempt> {
     const call = this.#call;
-    const unavailable = headers[":status"] === 503 || headers[GRPC_STATUS] === UNAVAILABLE;
+    const unavailable = scan.status === 503 || scan.grpcStatus() === UNAVAILABLE;
     const budget = this.#options.upstreams.budget(call.route);
     this.#body.forget();
     return new Promise((resolve) => {
       try {
-        this.#relay = relayAnswer(call, stream, headers, headersOnly, (complete) => {
+        this.#relay = relayAnswer(call, stream, scan, start, (complete) => {
           pick.done(unavailable ? "failure" : complete ? "success" : call.ended ? "neutral" : "failure");
           if (complete && !unavailable) budget.succeeded();
           resolve("relayed");
@@ -159,7 +165,6 @@ class Forwarding {
         // A header that Node does not send on.
         cancelStream(stream);
         pick.done("success");
-        this.#stream = undefined;
         call.refuse(error);
         resolve("relayed");
       }

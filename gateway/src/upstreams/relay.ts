@@ -1,45 +1,35 @@
 /**
- * An instance's answer on its way to the caller, byte by byte. It follows the envelopes, so that an answer which the
- * gateway has to end, or which the instance leaves unfinished, ends at a message's boundary in the caller's protocol, and
- * is reset inside a message.
+ * An instance's answer on its way to the caller, byte by byte. An answer which the gateway has to end, or which the
+ * instance leaves unfinished, ends at a message's boundary in the caller's protocol, and is reset inside a message.
  */
-import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from "node:http2";
+import type { ClientHttp2Stream } from "node:http2";
 import { AppError } from "@switchboard/contract/app-error";
 import { fromAppError } from "@switchboard/kernel/rpc/errors";
-import { EnvelopeScanner } from "@switchboard/wire/envelope-scanner";
 import { errorEnding } from "@switchboard/wire/error-forms";
-import { codeName, nameOfHttpStatus } from "@switchboard/wire/status";
-import { GRPC_STATUS } from "@switchboard/wire/trailers";
+import { codeName } from "@switchboard/wire/status";
 import { answerHeaders, answerTrailers } from "../answer-headers.ts";
-import type { GatewayCall } from "../gateway-call.ts";
+import type { Answering, GatewayCall } from "../gateway-call.ts";
 import { wireError } from "../wire-error.ts";
+import type { AnswerScan } from "./answer-scan.ts";
+import type { AnswerStart } from "./answer-start.ts";
 import { cancelStream } from "./cancel-stream.ts";
-
-export interface Relay {
-  /** Ends the answer with an error: at the next boundary, if one comes soon. */
-  end(error: AppError): void;
-  /** The caller is gone. */
-  abandon(): void;
-}
 
 /** How long the rest of a message is waited for before the answer is reset inside it. */
 const BOUNDARY_GRACE_MS = 1_000;
 
-/** @param done called once: whether the instance gave its answer to the end. */
+/**
+ * @param start what was held back of it, already scanned.
+ * @param done called once: whether the instance gave its answer to the end.
+ * @throws Error where a header cannot be sent.
+ */
 export function relayAnswer(
   call: GatewayCall,
   upstream: ClientHttp2Stream,
-  headers: IncomingHttpHeaders & IncomingHttpStatusHeader,
-  headersOnly: boolean,
+  scan: AnswerScan,
+  start: AnswerStart,
   done: (complete: boolean) => void,
-): Relay {
+): Answering {
   const { exchange, protocol } = call;
-  const status = headers[":status"] ?? 502;
-  // A refusal of the protocol itself (404, 415 …) has no envelopes.
-  const scanner = protocol.enveloped && status === 200 ? new EnvelopeScanner() : undefined;
-  const announced = headers["content-length"] === undefined ? undefined : Number(headers["content-length"]);
-  let trailers: IncomingHttpHeaders = {};
-  let bytes = 0;
   let ending: AppError | undefined;
   let graceTimer: NodeJS.Timeout | undefined;
   let over = false;
@@ -51,18 +41,11 @@ export function relayAnswer(
     done(complete);
     if (!upstream.closed) cancelStream(upstream);
   };
-  const isComplete = (): boolean => {
-    if (upstream.rstCode !== constants.NGHTTP2_NO_ERROR) return false;
-    if (scanner === undefined) return announced === undefined || announced === bytes;
-    if (!scanner.atBoundary()) return false;
-    if (protocol.name === "grpc") return (trailers[GRPC_STATUS] ?? headers[GRPC_STATUS]) !== undefined;
-    return scanner.messages > 0 ? (scanner.flags & protocol.endFlag) !== 0 : headers[GRPC_STATUS] !== undefined;
-  };
-  const endWith = (error: AppError) => {
+  const endWith = (error: AppError, atBoundary = scan.atBoundary()) => {
     const failure = fromAppError(error);
     const form = errorEnding(protocol, wireError(failure));
     call.outcome = codeName(failure.code);
-    if (scanner?.atBoundary() && form) {
+    if (atBoundary && form) {
       if (form.bytes.length > 0) exchange.write(form.bytes);
       exchange.end(form.trailers);
     } else {
@@ -77,52 +60,54 @@ export function relayAnswer(
         new AppError("SERVICE_UNAVAILABLE", "the service broke its answer off; repeat the call if that is safe"),
     );
   };
+  const pass = (chunk: Buffer) => {
+    if (exchange.write(chunk)) return;
+    upstream.pause();
+    exchange.onDrain(() => upstream.resume());
+  };
   const take = (chunk: Buffer) => {
     if (over) return;
-    bytes += chunk.length;
-    const boundary = scanner?.push(chunk) ?? -1;
-    if (ending && boundary !== -1) {
-      exchange.write(chunk.subarray(0, boundary));
-      return endWith(ending);
-    }
-    if (!exchange.write(chunk)) {
-      upstream.pause();
-      exchange.onDrain(() => upstream.resume());
-    }
+    const boundary = scan.push(chunk);
+    if (ending === undefined || boundary === -1) return pass(chunk);
+    exchange.write(chunk.subarray(0, boundary));
+    endWith(ending, true);
   };
   const complete = () => {
     if (over) return;
-    if (!isComplete()) return broken();
-    const code = trailers[GRPC_STATUS] ?? headers[GRPC_STATUS];
-    call.outcome = code === undefined ? nameOfHttpStatus(status) : code === "0" ? "ok" : codeName(Number(code));
-    exchange.end(protocol.name === "grpc" ? answerTrailers(trailers) : undefined);
+    if (!scan.isComplete(upstream)) return broken();
+    call.outcome = scan.outcome();
+    exchange.end(protocol.name === "grpc" ? answerTrailers(scan.trailers) : undefined);
     finish(true);
   };
 
-  exchange.begin(status, answerHeaders(call, headers), {
+  const headersOnly = start.ended && start.chunks.length === 0 && Object.keys(scan.trailers).length === 0;
+  exchange.begin(scan.status, answerHeaders(call, scan.head), {
     headersOnly,
     trailers: protocol.name === "grpc",
     flush: !call.unary,
   });
   if (headersOnly) {
-    const code = headers[GRPC_STATUS];
-    call.outcome = code === undefined ? nameOfHttpStatus(status) : codeName(Number(code));
+    call.outcome = scan.outcome();
     finish(true);
+  } else if (start.ended) {
+    for (const chunk of start.chunks) exchange.write(chunk);
+    complete();
   } else {
     upstream.on("data", take);
     upstream.once("trailers", (received) => {
-      trailers = received;
+      scan.trailers = received;
     });
     upstream.once("end", complete);
     upstream.once("close", broken);
     upstream.resume();
+    start.chunks.forEach(pass);
   }
   return {
     end(error) {
       if (over || ending) return;
-      if (scanner === undefined || scanner.atBoundary()) return endWith(error);
+      if (!scan.enveloped() || scan.atBoundary()) return endWith(error);
       ending = error;
-      graceTimer = setTimeout(() => endWith(error), BOUNDARY_GRACE_MS);
+      graceTimer = setTimeout(endWith, BOUNDARY_GRACE_MS, error);
     },
     abandon: () => finish(false),
   };
