@@ -15,12 +15,12 @@ export interface ConsumeOptions {
    * rejecting means: again later (backoff from 100 ms to 30 s), after `maxAttempts` to the group's dead letters. A key
    * whose event waits for its retry holds back its own later events and nobody else's.
    * With `batchSize` > 1 it gets up to that many events at once, of any keys, in order per key; a rejected batch is
-   * split and repeated event by event.
+   * split and repeated event by event. Batches come one at a time.
    */
   readonly handle: (events: readonly EventEnvelope[], delivery: Delivery) => Promise<void>;
   /** Default 1. At most 256. */
   readonly batchSize?: number;
-  /** Keys handled at once by this instance. Default 8. */
+  /** Keys handled at once by this instance, where events come one by one. Default 8. */
   readonly concurrency?: number;
   /** Default 10. */
   readonly maxAttempts?: number;
@@ -60,7 +60,7 @@ export interface DeadLetter {
 export interface ReplayRange {
   readonly group: string;
   readonly topic: string;
-  /** Events from this time on (inclusive), Unix milliseconds. */
+  /** Events that the bus took from this time on (inclusive), by the engine's clock. Unix milliseconds. */
   readonly fromTime: number;
   /** Up to this time (exclusive), Unix milliseconds. */
   readonly toTime: number;
@@ -70,6 +70,8 @@ export interface Bus extends AsyncDisposable {
   /**
    * Stores events in this credential's topic; resolves when they are safe. The order of one key within one call and
    * over calls one after another is kept. Publishing an id again is allowed and is delivered again.
+   * @throws AppError INVALID_FIELD, REQUEST_TOO_LARGE for a key without 1 to 512 characters, for more than 900 KiB of data.
+   * @throws AppError PERMISSION_DENIED for an event whose source is another service. Of these nothing is stored.
    * @throws AppError SERVICE_UNAVAILABLE where the engine is away; nothing or all of it may have been stored.
    */
   publish(events: readonly EventEnvelope[]): Promise<void>;

@@ -4,6 +4,7 @@
  * to a socket that is gone ends the process (its issues 1133, 1154, 1208). So it only gets one connection at a time here.
  */
 import postgres, { type Row, type RowList, type Sql } from "postgres";
+import { readArray, writeArray } from "./array-literal.ts";
 import { ConnectionLost, isConnectionFailure } from "./failure.ts";
 
 export interface ConnectionOptions {
@@ -41,6 +42,8 @@ export class Connection implements AsyncDisposable {
       // Either would end the connection between two statements of a transaction.
       idle_timeout: 0,
       max_lifetime: null,
+      // It would ask for array types when it connects, and a connection that breaks then ends the process.
+      fetch_types: false,
       connection: sessionSettings(options),
       types: asDrizzleWantsThem,
       onnotice: () => {},
@@ -79,7 +82,8 @@ export class Connection implements AsyncDisposable {
   }
 
   #statement(text: string, parameters: readonly Parameter[]) {
-    return this.#sql.unsafe(text, [...parameters] as never[], { prepare: text.length <= MAX_PREPARED_LENGTH });
+    const values = parameters.map((value) => (isArray(value) ? writeArray(value) : value));
+    return this.#sql.unsafe(text, values as never[], { prepare: text.length <= MAX_PREPARED_LENGTH });
   }
 
   async #run<T>(statement: () => PromiseLike<T>): Promise<T> {
@@ -96,6 +100,10 @@ export class Connection implements AsyncDisposable {
   }
 }
 
+function isArray(value: Parameter): value is readonly (string | number | null)[] {
+  return Array.isArray(value);
+}
+
 function sessionSettings(options: ConnectionOptions): Record<string, string> {
   const { applicationName, searchPath, statementTimeoutMs, idleInTransactionTimeoutMs } = options;
   return {
@@ -110,8 +118,18 @@ function sessionSettings(options: ConnectionOptions): Record<string, string> {
 
 const same = (value: unknown) => value;
 
-/** drizzle converts times and JSON by itself; it says so to a client that it is given, which here it is not. */
+/**
+ * drizzle converts times and JSON by itself; it says so to a client that it is given, which here it is not. Arrays of text,
+ * uuid and bigint are texts, those of smaller numbers numbers.
+ */
 const asDrizzleWantsThem = {
   time: { to: 1184, from: [1082, 1083, 1114, 1182, 1184, 1185, 1115, 1231], serialize: same, parse: same },
   json: { to: 114, from: [114, 3802], serialize: same, parse: (text: string): unknown => JSON.parse(text) },
+  texts: arrayType([1009, 1015, 1016, 2951], (text) => text),
+  numbers: arrayType([1007, 1005, 1021, 1022], Number),
+  booleans: arrayType([1000], (text) => text === "t"),
 };
+
+function arrayType<T>(oids: [number, ...number[]], element: (text: string) => T) {
+  return { to: oids[0], from: oids, serialize: same, parse: (literal: string) => readArray(literal, element) };
+}

@@ -40,6 +40,7 @@ export function openDatabase({ url, schema, poolSize = 5, log }: OpenDatabaseOpt
     connect_timeout: 5,
     idle_timeout: 60,
     backoff: () => 0.2,
+    fetch_types: false,
     connection: { application_name: schema, search_path: `"${schema}", pg_temp` },
     onnotice: () => {},
   });
