@@ -1,8 +1,9 @@
 import { testDatabase } from "@switchboard/testkit/database";
 import { pino } from "pino";
 import postgres from "postgres";
-import { type BusWorld, busLaw } from "./bus.law.ts";
+import { busLaw } from "./bus.law.ts";
 import type { Bus } from "./bus.ts";
+import type { BusWorld } from "./law/world.ts";
 import { openPostgresBus } from "./postgres.ts";
 
 busLaw("postgres", openWorld);

@@ -58,23 +58,22 @@ export function serviceInterceptors(deps: ServiceInterceptorsDeps): ServiceInter
  * error means: the reason is put into that object.
  */
 function watchBytes({ signal }: HandlerContext, call: RunningCall, report: Report): void {
-  signal.addEventListener(
-    "abort",
-    () => {
-      const { reason: error } = signal;
-      let meant: ConnectError;
-      if (call.phase === "receiving") {
-        meant = fromUnreadableRequest(error, call.policy.maxRequestBytes, call.trace.traceId);
-        report.failed(call, meant);
-      } else if (call.phase === "ended" && error instanceof ConnectError && reasonOf(error) === undefined) {
-        meant = report.unsendable(call, error);
-      } else {
-        return;
-      }
-      if (!(error instanceof ConnectError)) return;
-      const { code, details, message, rawMessage } = meant;
-      Object.assign(error, { code, details, message, rawMessage });
-    },
-    { once: true },
-  );
+  const aborted = () => {
+    const { reason: error } = signal;
+    let meant: ConnectError;
+    if (call.phase === "receiving") {
+      meant = fromUnreadableRequest(error, call.policy.maxRequestBytes, call.trace.traceId);
+      report.failed(call, meant);
+    } else if (call.phase === "ended" && error instanceof ConnectError && reasonOf(error) === undefined) {
+      meant = report.unsendable(call, error);
+    } else {
+      return;
+    }
+    if (!(error instanceof ConnectError)) return;
+    const { code, details, message, rawMessage } = meant;
+    Object.assign(error, { code, details, message, rawMessage });
+  };
+  // The caller may have gone while its token was verified.
+  if (signal.aborted) aborted();
+  else signal.addEventListener("abort", aborted, { once: true });
 }
