@@ -1,8 +1,8 @@
 /** The law of the bus: what every driver must do, as tests. A driver's own test file runs it in three lines. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { deliveryCases } from "./law/delivery.ts";
-import { failureCases } from "./law/failures.ts";
+import { deliveryCases } from "./law/delivery.law.ts";
+import { failureCases } from "./law/failures.law.ts";
 import type { BusWorld, Cases } from "./law/world.ts";
 
 const cases: Cases = { ...deliveryCases, ...failureCases };
