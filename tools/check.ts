@@ -21,7 +21,13 @@ function program(...command: readonly string[]): Check {
 
 const checks: Readonly<Record<string, Check>> = {
   "buf lint": program("buf", "lint"),
-  "buf format": program("buf", "format", "--diff", "--exit-code"),
+  "buf format": () => {
+    for (const module of ["proto", ...globSync("examples/*/proto", { cwd: root })]) {
+      const unformatted = program("buf", "format", module, "--diff", "--exit-code")();
+      if (unformatted) return unformatted;
+    }
+    return undefined;
+  },
   "buf breaking": program("buf", "breaking", "proto", "--against", "proto/baseline.binpb"),
   "generated code is current": () => {
     const failed =

@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 
 const cwd = resolve(import.meta.dirname, "..");
 const buf = (...args: readonly string[]) => execFileSync("buf", args, { cwd, stdio: "inherit" });
-buf("format", "--write");
+for (const module of ["proto", ...globSync("examples/*/proto", { cwd })]) buf("format", module, "--write");
 buf("generate");
 for (const template of globSync("examples/*/buf.gen.yaml", { cwd })) buf("generate", "--template", template);
 buf("build", "--as-file-descriptor-set", "--output", "gen/switchboard.binpb");

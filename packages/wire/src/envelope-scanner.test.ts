@@ -9,7 +9,11 @@ test("messages are counted and bounded, however the bytes are cut", () => {
     property(messages, array(integer({ min: 1, max: 17 }), { minLength: 1, maxLength: 9 }), (all, cuts) => {
       const bytes = Buffer.concat(all.map((message, index) => envelope(index, message)));
       const ends = new Set([0]);
-      for (let end = 0, index = 0; index < all.length; index++) ends.add((end += 5 + (all[index]?.length ?? 0)));
+      let end = 0;
+      for (const message of all) {
+        end += 5 + message.length;
+        ends.add(end);
+      }
       const scanner = new EnvelopeScanner();
       for (let at = 0, turn = 0; at < bytes.length; turn++) {
         const next = Math.min(bytes.length, at + (cuts[turn % cuts.length] ?? 1));
