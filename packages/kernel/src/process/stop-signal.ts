@@ -10,6 +10,8 @@ export function stopSignal(): AbortSignal {
   process.on("SIGTERM", () => stop("SIGTERM"));
   process.on("SIGINT", () => (controller.signal.aborted ? process.exit(130) : stop("SIGINT")));
   process.once("disconnect", () => stop("the parent process ended"));
+  // The listener would keep a process alive that has nothing left to do.
+  process.channel?.unref();
   return controller.signal;
 }
 
