@@ -30,6 +30,8 @@ export interface AuditUnderTest extends AsyncDisposable {
   secondInstance(): Promise<AsyncDisposable>;
   /** Runs statements as somebody whom no grant or trigger stops; disposing puts the log back as it was. */
   tamper(statements: string): Promise<AsyncDisposable>;
+  /** The sizes that a head was kept for: where the batches ended. */
+  headSizes(): Promise<readonly number[]>;
   runAs(role: string, statement: string): Promise<void>;
   /** Cuts every connection that hears of new entries. */
   cutListeners(): Promise<void>;
@@ -94,6 +96,10 @@ export async function startAudit(): Promise<AuditUnderTest> {
           await asSuperuser("drop table kept_entries, kept_heads");
         },
       };
+    },
+    async headSizes() {
+      const rows = await sql<{ size: string }[]>`select size from audit.heads order by size`;
+      return rows.map(({ size }) => Number(size));
     },
     async runAs(role, statement) {
       const own = postgres(server.url(role), { max: 1, onnotice: () => {} });

@@ -35,6 +35,7 @@ describe("VerifyLog", () => {
       assert.deepEqual(await audit.admin.verifyLog({ knownSize: whole.size, knownHead: whole.head }), whole);
     });
 
+    const batchOf700 = (await audit.headSizes()).findLast((size) => size < 700) ?? 0;
     const tampering: readonly [what: string, statement: string, kind: FaultKind, sequence: bigint][] = [
       [
         "bytes changed",
@@ -49,7 +50,7 @@ describe("VerifyLog", () => {
          from (select set_byte(bytes, length(bytes) - 1, 9) as b from audit.entries where sequence = 700)
          where sequence = 700`,
         FaultKind.CHANGED,
-        601n,
+        BigInt(batchOf700 + 1),
       ],
       [
         "an actor hidden from lists",
