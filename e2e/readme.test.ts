@@ -1,11 +1,11 @@
 /** The README's commands, run as they stand there: every fenced block marked `sh run`, in order, in one shell. */
 import assert from "node:assert/strict";
-import { execFile, spawnSync } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
-import { promisify } from "node:util";
 import { ADMIN, startTestPlatform } from "@switchboard/testkit/platform";
 
 const root = resolve(import.meta.dirname, "..");
@@ -19,29 +19,21 @@ test("the first quarter of an hour works as the README tells it", async () => {
 
   await using platform = await startTestPlatform();
   const port = new URL(platform.url).port;
-  const folder = await mkdtemp(join(tmpdir(), "switchboard-readme-"));
-  try {
-    const { stdout, stderr } = await promisify(execFile)(
-      "bash",
-      ["-euo", "pipefail", "-c", script.join("").replaceAll("127.0.0.1:8080", `127.0.0.1:${port}`)],
-      {
-        cwd: folder,
-        env: {
-          ...process.env,
-          // npx finds the repository's own buf from any folder.
-          PATH: `${join(root, "node_modules/.bin")}:${process.env.PATH}`,
-          SWITCHBOARD_ADMIN_EMAIL: ADMIN.email,
-          SWITCHBOARD_ADMIN_PASSWORD: ADMIN.password,
-        },
-      },
-    );
-    assert.match(stdout, /"displayName": ?"Ada"/);
-    assert.match(stderr, /"code": ?"unauthenticated"/);
-    assert.match(stderr, /"code": ?"permission_denied"/);
-    assert.match(stdout, /AuthService\/SignUp/);
-    assert.match(stdout, /AuthzService\/GrantRole/);
-    assert.match(stdout, /"ok": ?true/);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  const shell = spawn(
+    "bash",
+    ["-euo", "pipefail", "-c", script.join("").replaceAll("127.0.0.1:8080", `127.0.0.1:${port}`)],
+    {
+      cwd: root,
+      env: { ...process.env, SWITCHBOARD_ADMIN_EMAIL: ADMIN.email, SWITCHBOARD_ADMIN_PASSWORD: ADMIN.password },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
+  const [stdout, stderr, [code]] = await Promise.all([text(shell.stdout), text(shell.stderr), once(shell, "exit")]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /"displayName": ?"Ada"/);
+  assert.match(stderr, /"code": ?"unauthenticated"/);
+  assert.match(stderr, /"code": ?"permission_denied"/);
+  assert.match(stdout, /AuthService\/SignUp/);
+  assert.match(stdout, /AuthzService\/GrantRole/);
+  assert.match(stdout, /"ok": ?true/);
 });

@@ -26,6 +26,8 @@ export interface LiveRoutes extends Disposable {
   /** The descriptors behind the table, by service. */
   contracts(): readonly (readonly DescService[])[];
   instances(): readonly Instance[];
+  /** The gateways that are registered, this one included. */
+  gateways(): readonly Instance[];
   /** Milliseconds since the registry last answered. */
   ageMs(): number;
   /** Undefined: the registry has answered. */
@@ -45,6 +47,7 @@ export function openLiveRoutes(options: LiveRoutesOptions): LiveRoutes {
   const learning = new Set<string>();
   const timers = new Set<NodeJS.Timeout>();
   let instances: readonly Instance[] = [];
+  let gateways: readonly Instance[] = [];
   let table: RouteTable = new Map();
   let toldFaults = "";
   let closed = false;
@@ -112,6 +115,7 @@ export function openLiveRoutes(options: LiveRoutesOptions): LiveRoutes {
   };
   const hear = (all: readonly Instance[]) => {
     instances = all.filter(({ service }) => service !== ownService);
+    gateways = all.filter(({ service }) => service === ownService);
     update();
   };
   const unsubscribe = watch.subscribe(hear);
@@ -122,6 +126,7 @@ export function openLiveRoutes(options: LiveRoutesOptions): LiveRoutes {
     table: () => table,
     contracts: () => [...contracts.values()],
     instances: () => instances,
+    gateways: () => gateways,
     ageMs: () => watch.ageMs(),
     problem: () => (watch.ageMs() === Number.POSITIVE_INFINITY ? "the registry has not answered yet" : undefined),
     [Symbol.dispose]() {

@@ -7,6 +7,7 @@ import type {
   ListRoutesResponseSchema,
 } from "@switchboard/gen/switchboard/gateway/v1/gateway_service_pb";
 import { Access, RateLimitKey } from "@switchboard/gen/switchboard/policy/v1/policy_pb";
+import type { Instance } from "@switchboard/kernel/registry/registry";
 import type { EndpointStatus } from "@switchboard/kernel/rpc/balancer";
 import type { Route } from "../route-table.ts";
 
@@ -38,23 +39,29 @@ function rateLimit({ requests, windowMs, burst, key }: RateLimitPolicy) {
   return { requests, window: durationFromMs(windowMs), burst, key: keys[key] };
 }
 
-/** @param ageMs Infinity: the registry never answered. */
+/**
+ * @param gateways Registered as the others are, and never called by this one.
+ * @param ageMs Infinity: the registry never answered.
+ */
 export function listInstances(
   endpoints: readonly EndpointStatus[],
+  gateways: readonly Instance[],
   ageMs: number,
 ): MessageInitShape<typeof ListInstancesResponseSchema> {
   return {
-    instances: endpoints.map(({ instance, inFlight, available, problem = "" }) => ({
-      service: instance.service,
-      instanceId: instance.instanceId,
-      address: instance.address,
-      version: instance.version,
-      contractHash: instance.contractHash,
-      registerTime: timestampFromMs(instance.registerTime),
-      inFlight,
-      available,
-      problem,
-    })),
+    instances: [
+      ...endpoints.map(({ instance, inFlight, available, problem = "" }) => ({
+        ...registered(instance),
+        inFlight,
+        available,
+        problem,
+      })),
+      ...gateways.map((gateway) => ({ ...registered(gateway), available: true })),
+    ],
     ...(Number.isFinite(ageMs) && { age: durationFromMs(Math.round(ageMs)) }),
   };
+}
+
+function registered({ service, instanceId, address, version, contractHash, registerTime }: Instance) {
+  return { service, instanceId, address, version, contractHash, registerTime: timestampFromMs(registerTime) };
 }

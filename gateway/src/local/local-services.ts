@@ -40,7 +40,7 @@ export function createLocalServices(options: LocalServicesOptions): LocalService
   const own: Rpc[] = [
     rpc(GatewayService, {
       listRoutes: () => listRoutes(live().table().values()),
-      listInstances: () => listInstances(endpoints(), live().ageMs()),
+      listInstances: () => listInstances(endpoints(), live().gateways(), live().ageMs()),
     }),
     healthRpc({ endpoints, draining }),
   ];

@@ -146,7 +146,7 @@ export type Instance = Message<"switchboard.gateway.v1.Instance"> & {
   registerTime?: Timestamp | undefined;
 
   /**
-   * Calls that this gateway has under way to it.
+   * Calls that this gateway has under way to it; to other gateways there are none.
    *
    * @generated from field: int32 in_flight = 7;
    */
