@@ -19,12 +19,16 @@ function readingLoad(url: string, token: string, protocol: Protocol) {
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
     }
   });
+  const stop = async () => {
+    going = false;
+    await Promise.all(workers);
+    return Object.fromEntries(outcomes);
+  };
   return {
     answered: () => outcomes.get("ok") ?? 0,
-    async stop() {
-      going = false;
-      await Promise.all(workers);
-      return Object.fromEntries(outcomes);
+    stop,
+    async [Symbol.asyncDispose]() {
+      await stop();
     },
   };
 }
@@ -40,8 +44,8 @@ test("two instances share the calls; a killed one and a draining one fail no rea
   const second = await platform.oneMore("identity");
   await eventually(async () => assert.equal((await identities()).length, 2), { withinMs: 1_000 });
 
-  const load = readingLoad(url, token, "connect");
-  const grpcLoad = readingLoad(url, token, "grpc");
+  await using load = readingLoad(url, token, "connect");
+  await using grpcLoad = readingLoad(url, token, "grpc");
   await eventually(async () => {
     const busy = await identities();
     assert.ok(

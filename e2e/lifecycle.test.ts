@@ -103,3 +103,12 @@ test("a taken port is said at once, with the mend", async () => {
     /port \d+ is taken: stop what listens there, or set SWITCHBOARD_PORT/,
   );
 });
+
+test("an instance whose engines are gone still stops when it is told to", async () => {
+  await using platform = await startTestPlatform();
+  const instance = await platform.oneMore("identity");
+  await platform.stop();
+  instance.kill("SIGTERM");
+  await once(instance, "exit");
+  assert.equal(instance.exitCode, 0);
+});
