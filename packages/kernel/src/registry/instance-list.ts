@@ -16,9 +16,10 @@ export class InstanceList {
 
   /** The engine's answer, in the order that `watchAll` promises. Watchers hear of it only where something differs. */
   confirm(instances: readonly Instance[]): void {
-    this.#instances = instances;
     this.#confirmTime = performance.now();
     this.#first.resolve();
+    if (instances === this.#instances) return;
+    this.#instances = instances;
     for (const view of this.#views) view.update(instances);
   }
 
