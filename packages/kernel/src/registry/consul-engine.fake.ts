@@ -5,8 +5,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createServer as createTlsServer } from "node:tls";
 import { type ConsulServer, startConsul } from "@switchboard/engines/consul";
 import type { DriverSpec } from "@switchboard/testkit/law";
+import { cert, key } from "../rpc/certificate.fake.ts";
 import { provisionConsul } from "./consul/provision.ts";
 
 /** Each owns switchboard.<name>.v1. */
@@ -15,6 +17,8 @@ export const SERVICES = ["identity", "auth", "gateway"] as const;
 export interface ConsulEngine extends AsyncDisposable {
   /** Through which its connections can be broken and delayed. */
   readonly url: string;
+  /** The same, with TLS: the certificate is that of rpc/certificate.fake.ts. */
+  readonly tlsUrl: string;
   readonly managementToken: string;
   token(service: string): string;
   driver(service: string, timing: { readonly leaseMs: number; readonly renewMs: number }): DriverSpec;
@@ -34,9 +38,15 @@ export interface ConsulEngineOptions {
   readonly home: string;
   /** Whether it knows after a restart what it knew before. */
   readonly persistent: boolean;
+  /** Default true. */
+  readonly provisioned?: boolean;
 }
 
-export async function openConsulEngine({ home, persistent }: ConsulEngineOptions): Promise<ConsulEngine> {
+export async function openConsulEngine({
+  home,
+  persistent,
+  provisioned = true,
+}: ConsulEngineOptions): Promise<ConsulEngine> {
   await using stack = new AsyncDisposableStack();
   const managementToken = randomUUID();
   const folder = await mkdtemp(join(tmpdir(), "switchboard-test-"));
@@ -44,8 +54,8 @@ export async function openConsulEngine({ home, persistent }: ConsulEngineOptions
   const options = { home, acl: { managementToken }, ...(persistent && { dataDir: join(folder, "consul") }) };
   let server: ConsulServer = await startConsul(options);
   stack.defer(() => server.stop());
-  const proxy = await openProxy(server.port);
-  stack.use(proxy);
+  const proxy = stack.use(await openProxy(server.port));
+  const tlsProxy = stack.use(await openProxy(server.port, { cert, key }));
   const url = `http://127.0.0.1:${proxy.port}`;
   const token = (service: string) => uuidOf(`${managementToken} ${service}`);
   const provision = () =>
@@ -54,10 +64,11 @@ export async function openConsulEngine({ home, persistent }: ConsulEngineOptions
       managementToken,
       services: SERVICES.map((name) => ({ name, packages: [`switchboard.${name}.v1`], token: token(name) })),
     });
-  await provision();
+  if (provisioned) await provision();
   const kept = stack.move();
   return {
     url,
+    tlsUrl: `https://127.0.0.1:${tlsProxy.port}`,
     managementToken,
     token,
     driver: (service, timing) => ({
@@ -77,10 +88,10 @@ export async function openConsulEngine({ home, persistent }: ConsulEngineOptions
   };
 }
 
-async function openProxy(target: number) {
+async function openProxy(target: number, certificate?: { readonly cert: string; readonly key: string }) {
   const sockets = new Set<Socket>();
   let delayMs = 0;
-  const server = createServer((client) => {
+  const forward = (client: Socket) => {
     const upstream = connect(target, "127.0.0.1");
     for (const socket of [client, upstream]) {
       sockets.add(socket);
@@ -96,7 +107,8 @@ async function openProxy(target: number) {
       if (delayMs === 0) client.write(bytes);
       else setTimeout(() => client.write(bytes), delayMs).unref();
     });
-  });
+  };
+  const server = certificate ? createTlsServer(certificate, forward) : createServer(forward);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const cut = () => {
