@@ -8,7 +8,7 @@ import { cert } from "../rpc/certificate.fake.ts";
 import { type ConsulRegistryOptions, openConsulRegistry } from "./consul.ts";
 import { type ConsulEngine, openConsulEngine } from "./consul-engine.fake.ts";
 import { registryLaw } from "./registry.law.ts";
-import type { Instance, Registration, Watch } from "./registry.ts";
+import type { Instance, Registration, Registry, Watch } from "./registry.ts";
 
 const home = engineHome(process.env);
 const skip = skipWithout("Consul", (await findConsul(home)) !== undefined, process.env);
@@ -69,6 +69,23 @@ async function api(
   return { status: response.status, bytes: Buffer.from(await response.arrayBuffer()) };
 }
 
+/** The index of all checks. */
+async function indexOf(engine: ConsulEngine): Promise<number> {
+  const response = await fetch(`${engine.url}/v1/health/state/any`, {
+    headers: { "x-consul-token": engine.managementToken },
+  });
+  await response.arrayBuffer();
+  return Number(response.headers.get("x-consul-index"));
+}
+
+/** By registrations that come and go; the answer is the new one. */
+async function raiseIndex(engine: ConsulEngine, identity: Registry): Promise<number> {
+  const before = await indexOf(engine);
+  for (let round = 0; round < 10; round++) await (await identity.register(registration("z"))).end();
+  await eventually(async () => assert.ok((await indexOf(engine)) >= before + 20));
+  return indexOf(engine);
+}
+
 describe("Consul's own ways to fail", { skip }, () => {
   test("an agent that keeps nothing is killed and comes back: so do the instances, within seconds", async () => {
     await using engine = await openConsulEngine({ home, persistent: false });
@@ -78,12 +95,12 @@ describe("Consul's own ways to fail", { skip }, () => {
     using watch = gateway.watchAll();
     await eventually(() => assert.deepEqual(idsOf(watch), ["a"]));
     const check = neverWithout(watch, ["a"]);
-    // Its index is to be lower when it is back.
-    for (let write = 0; write < 200; write++) await api(engine, "PUT", "kv/other", String(write));
+    const indexBefore = await raiseIndex(engine, identity);
 
     await engine.kill();
     await eventually(() => assert.match(gateway.problem() ?? "", /cannot be reached/));
     await engine.start();
+    assert.ok((await indexOf(engine)) < indexBefore);
     await eventually(() => assert.match(gateway.problem() ?? "", /does not know the token.*provision/));
     await eventually(() => assert.match(identity.problem() ?? "", /does not know the token.*provision/));
     await engine.provision();
@@ -129,12 +146,13 @@ describe("Consul's own ways to fail", { skip }, () => {
     await eventually(() => assert.deepEqual(idsOf(watch), ["a"]));
     const snapshot = await api(engine, "GET", "snapshot");
     assert.equal(snapshot.status, 200);
-    for (let write = 0; write < 100; write++) await api(engine, "PUT", "kv/other", String(write));
+    const indexBefore = await raiseIndex(engine, identity);
     const lease = await identity.register(registration("b"));
     await eventually(() => assert.deepEqual(idsOf(watch), ["a", "b"]));
     const check = neverWithout(watch, ["a"]);
 
     assert.equal((await api(engine, "PUT", "snapshot", new Uint8Array(snapshot.bytes))).status, 200);
+    assert.ok((await indexOf(engine)) < indexBefore);
     await identity.register(registration("c"));
     await eventually(() => assert.ok(idsOf(watch).includes("c")), { withinMs: 3_000 });
     await lease.end();

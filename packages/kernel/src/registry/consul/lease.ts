@@ -61,7 +61,8 @@ export class ConsulLease implements Lease {
         return;
       } catch (error) {
         if (error instanceof AppError) throw error;
-        if (error instanceof ConsulRefusal && !error.tokenUnknown) throw this.#refused(error);
+        if (error instanceof ConsulRefusal && !error.tokenUnknown)
+          throw error.status === 403 ? this.#refused(error) : error;
         this.problem = problemOf(error);
       }
       await this.#pause(RETRY_MS);
