@@ -36,9 +36,15 @@ const PARALLEL = 4;
 export class ConsulCatalog {
   readonly #client: ConsulClient;
   #services = new Map<string, Service>();
+  #questions = 0;
 
   constructor(client: ConsulClient) {
     this.#client = client;
+  }
+
+  /** How many the last reading took. */
+  questions(): number {
+    return this.#questions;
   }
 
   /** The index of all checks; with one given, as soon as there is another, or when the wait is over. */
@@ -55,6 +61,7 @@ export class ConsulCatalog {
   /** The instances whose node and leases are in order. */
   async read(signal: AbortSignal): Promise<readonly LeasedInstance[]> {
     const { health } = this.#client.api;
+    this.#questions = 1;
     const checks = await this.#client.call<readonly Check[]>(
       health,
       health.state,
@@ -81,6 +88,7 @@ export class ConsulCatalog {
   }
 
   async #service(service: string, signal: AbortSignal): Promise<Service> {
+    this.#questions += 1;
     const { health } = this.#client.api;
     const { value } = await this.#client.call<readonly Entry[]>(
       health,

@@ -17,7 +17,7 @@ async function follow({ answers, gapMs = 0 }: Script) {
   const rest = [...answers];
   const done = followIndex<number>({
     signal: ended.signal,
-    gapMs,
+    gapMs: () => gapMs,
     retryMs: 50,
     ask: async (index, signal) => {
       times.push(performance.now());

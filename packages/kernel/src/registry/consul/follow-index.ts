@@ -16,8 +16,8 @@ export interface FollowOptions<T> {
   readonly unchanged: () => Promise<void> | void;
   /** It cannot be asked, and will be again. */
   readonly failed: (error: unknown) => void;
-  /** Between the beginnings of two questions at least, so that many changes are read together. */
-  readonly gapMs: number;
+  /** Between the beginnings of two questions at least, so that many changes are read together. Asked after each answer. */
+  readonly gapMs: () => number;
   /** After the second failure on end; the first is followed at once, since a broken connection is no outage. */
   readonly retryMs: number;
   readonly signal: AbortSignal;
@@ -25,7 +25,7 @@ export interface FollowOptions<T> {
 
 /** Resolves when the signal aborts. */
 export async function followIndex<T>(options: FollowOptions<T>): Promise<void> {
-  const { signal, gapMs, retryMs } = options;
+  const { signal, retryMs } = options;
   let index: number | undefined;
   let failures = 0;
   while (!signal.aborted) {
@@ -47,7 +47,7 @@ export async function followIndex<T>(options: FollowOptions<T>): Promise<void> {
       if (failures > 1) await pause(retryMs, signal);
       continue;
     }
-    await pause(gapMs - (performance.now() - begin), signal);
+    await pause(options.gapMs() - (performance.now() - begin), signal);
   }
 }
 

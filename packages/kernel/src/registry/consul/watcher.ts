@@ -15,8 +15,13 @@ import { NotProvisioned, problemOf } from "./problem.ts";
 /** How long a question waits for a change. It bounds the age of the list, and how late an index that went back is seen. */
 const WAIT_MS = 1_000;
 const OWNERS_WAIT_MS = 10_000;
-/** At most five readings a second, however much changes. */
+/**
+ * However much changes, at most five readings a second, and fewer where a reading takes many questions: 50 a second, or one
+ * reading a second where that takes more.
+ */
 const GAP_MS = 200;
+const GAP_PER_QUESTION_MS = 20;
+const MAX_GAP_MS = 1_000;
 const RETRY_MS = 250;
 /** Reads without a hint, for what a hint missed. */
 const REREAD_MS = 60_000;
@@ -68,7 +73,7 @@ export class ConsulWatcher {
   #followHealth(): Promise<void> {
     return followIndex<unknown>({
       signal: this.#ended.signal,
-      gapMs: GAP_MS,
+      gapMs: () => Math.min(MAX_GAP_MS, Math.max(GAP_MS, this.#catalog.questions() * GAP_PER_QUESTION_MS)),
       retryMs: RETRY_MS,
       ask: (index, signal) => this.#catalog.awaitChange(index, WAIT_MS, signal),
       changed: (_value, index) => this.#read(index),
@@ -98,7 +103,7 @@ export class ConsulWatcher {
     const { kv } = this.#client.api;
     return followIndex<{ readonly Value: string } | undefined>({
       signal: this.#ended.signal,
-      gapMs: GAP_MS,
+      gapMs: () => GAP_MS,
       retryMs: RETRY_MS,
       ask: (index, signal) =>
         this.#client.call(kv, kv.get, { key: OWNERS_KEY }, { index, waitMs: OWNERS_WAIT_MS, signal }),
