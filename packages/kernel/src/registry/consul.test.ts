@@ -107,7 +107,7 @@ describe("Consul's own ways to fail", { skip }, () => {
 
     await using fresh = open(engine, "auth");
     using seen = fresh.watchAll();
-    await eventually(() => assert.deepEqual(idsOf(seen), ["a"]));
+    await eventually(() => assert.deepEqual(idsOf(seen), ["a"]), { withinMs: 2_000 });
     assert.deepEqual(seen.current()[0]?.metadata, { zone: "z1", weight: "3" });
     await eventually(() => assert.ok(watch.ageMs() < 1_500, `${watch.ageMs()} ms`));
     assert.equal(gateway.problem(), undefined);

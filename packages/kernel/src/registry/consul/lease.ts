@@ -17,6 +17,8 @@ export interface LeaseOptions {
 }
 
 const RETRY_MS = 250;
+/** A refusal passes too: an agent that starts knows its tokens only when its servers have a leader. */
+const REFUSED_MS = 1_000;
 /** Ending waits no longer for an agent that does not answer: the lease lapses by itself. */
 const END_MS = 1_000;
 
@@ -114,7 +116,7 @@ export class ConsulLease implements Lease {
         const refused = error instanceof ConsulRefusal;
         if (refused && this.problem === undefined) log.error({ err: error }, "the registration cannot be renewed");
         this.problem = problemOf(error);
-        waitMs = refused ? renewMs : RETRY_MS;
+        waitMs = refused ? Math.min(REFUSED_MS, renewMs) : RETRY_MS;
       }
     }
   }
