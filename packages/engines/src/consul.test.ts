@@ -87,10 +87,11 @@ describe("Consul", { skip: skipWithout("Consul", (await findConsul(home)) !== un
     const parent = spawn(process.execPath, ["--input-type=module", "-e", script], {
       stdio: ["ignore", "pipe", "inherit"],
     });
-    const [line] = await once(parent.stdout, "data");
+    const exited = once(parent, "exit");
+    const [line] = await Promise.race([once(parent.stdout, "data"), exited]);
     const orphan = Number(String(line));
     parent.kill("SIGKILL");
-    await once(parent, "exit");
+    await exited;
     assert.equal(await isRunning(orphan, "consul"), true);
 
     await using server = await startConsul({ home, dataDir });

@@ -75,10 +75,11 @@ describe("Redis", { skip: skipWithout("Redis", (await findRedis(home)) !== undef
     const parent = spawn(process.execPath, ["--input-type=module", "-e", script], {
       stdio: ["ignore", "pipe", "inherit"],
     });
-    const [line] = await once(parent.stdout, "data");
+    const exited = once(parent, "exit");
+    const [line] = await Promise.race([once(parent.stdout, "data"), exited]);
     const orphan = Number(String(line));
     parent.kill("SIGKILL");
-    await once(parent, "exit");
+    await exited;
     assert.equal(await isRunning(orphan, "redis"), true);
 
     await using server = await startRedis({ home, dataDir });
