@@ -1,0 +1,260 @@
+/**
+ * Encodes header blocks (RFC 7541, section 6). Blocks of answers are encoded once and sent many times: they use no
+ * dynamic table. A client's requests to one peer share most of their fields: those go into the table once.
+ */
+import { FieldKind, kindOfName } from "./field-kind.ts";
+import { INITIAL_TABLE_BYTES } from "./hpack-decoder.ts";
+import { ENTRY_OVERHEAD_BYTES, STATIC_TABLE } from "./hpack-table.ts";
+import { encodeHuffman, huffmanLength } from "./huffman.ts";
+
+/** name, value, name, value; names in lower case, pseudo-header fields first. */
+export type Fields = readonly string[];
+
+/** Never put into a table by us, nor by anyone after us: their values are guessable by trial (section 7.1.3). */
+const SECRET_NAMES: ReadonlySet<string> = new Set(["authorization", "cookie", "proxy-authorization", "set-cookie"]);
+
+const NO_NAMES: readonly string[] = [];
+/** Texts above this length are written natively: the call is worth it. */
+const NATIVE_FROM = 48;
+
+const staticNames = new Map<string, number>();
+const staticFields = new Map<string, number>();
+STATIC_TABLE.forEach(({ name, value }, place) => {
+  if (!staticNames.has(name)) staticNames.set(name, place + 1);
+  staticFields.set(`${name}\0${value}`, place + 1);
+});
+
+/** Where header blocks are put together; grows with the longest, up to what its user limits. */
+class BlockBuffer {
+  bytes: Buffer = Buffer.allocUnsafeSlow(1024);
+  length = 0;
+
+  room(bytes: number): void {
+    if (this.length + bytes <= this.bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.length + bytes));
+    this.bytes.copy(larger, 0, 0, this.length);
+    this.bytes = larger;
+  }
+
+  integer(pattern: number, prefixBits: number, value: number): void {
+    const mask = (1 << prefixBits) - 1;
+    if (value < mask) {
+      this.bytes[this.length++] = pattern | value;
+      return;
+    }
+    this.bytes[this.length++] = pattern | mask;
+    let left = value - mask;
+    while (left >= 128) {
+      this.bytes[this.length++] = (left & 0x7f) | 0x80;
+      left >>>= 7;
+    }
+    this.bytes[this.length++] = left;
+  }
+
+  /** @throws TypeError where a value has characters that no field may have. */
+  plain(text: string): void {
+    this.room(text.length + 6);
+    this.integer(0, 7, text.length);
+    let at = this.length;
+    if (text.length >= NATIVE_FROM) {
+      if (FORBIDDEN.test(text)) throw unsendable();
+      this.length += this.bytes.write(text, at, "latin1");
+      return;
+    }
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0xff || code === 0 || code === 0x0a || code === 0x0d) throw unsendable();
+      this.bytes[at++] = code;
+    }
+    this.length = at;
+  }
+
+  shortest(text: string): void {
+    if (FORBIDDEN.test(text)) throw unsendable();
+    const length = huffmanLength(text);
+    if (length >= text.length) {
+      this.plain(text);
+      return;
+    }
+    this.room(length + 6);
+    this.integer(0x80, 7, length);
+    this.length = encodeHuffman(text, this.bytes, this.length);
+  }
+
+  /** A field of its own, without a trace in a table. */
+  literal(name: string, value: string, never: boolean, compress: boolean): void {
+    const index = staticNames.get(name);
+    const pattern = never ? 0x10 : 0x00;
+    this.room(name.length + 12);
+    if (index !== undefined) this.integer(pattern, 4, index);
+    else {
+      checkName(name);
+      this.bytes[this.length++] = pattern;
+      if (compress) this.shortest(name);
+      else this.plain(name);
+    }
+    if (compress) this.shortest(value);
+    else this.plain(value);
+  }
+}
+
+const FORBIDDEN = /[\0\r\n]|[^\0-\xff]/;
+
+/**
+ * A block that any connection may send at any time.
+ * @throws TypeError where a name or a value may not be sent.
+ */
+export function encodeBlock(fields: Fields): Uint8Array {
+  const buffer = new BlockBuffer();
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string;
+    const value = fields[i + 1] as string;
+    const index = staticFields.get(`${name}\0${value}`);
+    if (index !== undefined) {
+      buffer.room(6);
+      buffer.integer(0x80, 7, index);
+    } else buffer.literal(name, value, SECRET_NAMES.has(name), true);
+  }
+  return new Uint8Array(buffer.bytes.subarray(0, buffer.length));
+}
+
+interface EncodedHead {
+  readonly block: Uint8Array;
+  readonly insertions: number;
+}
+
+/** Encodes the requests of one connection. What it returned is overwritten by the next call. */
+export class HpackEncoder {
+  readonly #buffer = new BlockBuffer();
+  readonly #heads = new Map<Fields, EncodedHead>();
+  /** Which insertion into the peer's table a field was. Nothing is ever evicted: what does not fit is sent as it is. */
+  readonly #inserted = new Map<string, number>();
+  #insertions = 0;
+  #tableBytes = 0;
+  #maxTableBytes = INITIAL_TABLE_BYTES;
+  /** The peer has yet to hear of a new size. */
+  #resized = false;
+  /** No table is larger than this, whatever the peer allows. */
+  readonly #ownMaxTableBytes: number;
+  readonly #maxHeads: number;
+
+  constructor(ownMaxTableBytes = INITIAL_TABLE_BYTES, maxHeads = 256) {
+    this.#ownMaxTableBytes = ownMaxTableBytes;
+    this.#maxHeads = maxHeads;
+    this.limitTable(INITIAL_TABLE_BYTES);
+  }
+
+  /** What the peer's SETTINGS_HEADER_TABLE_SIZE says. */
+  limitTable(peerMaxBytes: number): void {
+    const size = Math.min(peerMaxBytes, this.#ownMaxTableBytes);
+    if (size === this.#maxTableBytes) return;
+    this.#maxTableBytes = size;
+    this.#resized = true;
+    this.#insertions = 0;
+    this.#tableBytes = 0;
+    this.#inserted.clear();
+    this.#heads.clear();
+  }
+
+  /**
+   * @param head fields that come again: their encoding is remembered by the identity of the array, so keep it and do not
+   * change it. @param rest fields of this request alone. @param sensitive further names that no table may remember.
+   */
+  encode(head: Fields, rest: Fields | undefined, sensitive: readonly string[] = NO_NAMES): Uint8Array {
+    const buffer = this.#buffer;
+    buffer.length = 0;
+    try {
+      if (this.#resized) this.#tellSize();
+      this.#encodeHead(head, sensitive);
+      if (rest !== undefined) {
+        for (let i = 0; i < rest.length; i += 2) {
+          const name = rest[i] as string;
+          const never = SECRET_NAMES.has(name) || (sensitive.length > 0 && sensitive.includes(name));
+          buffer.literal(name, rest[i + 1] as string, never, false);
+        }
+      }
+    } catch (error) {
+      // The block is not sent: what it would have put into the peer's table is not there. Begin anew.
+      this.#restart();
+      throw error;
+    }
+    return buffer.bytes.subarray(0, buffer.length);
+  }
+
+  #encodeHead(head: Fields, sensitive: readonly string[]): void {
+    const buffer = this.#buffer;
+    const known = this.#heads.get(head);
+    if (known !== undefined && known.insertions === this.#insertions) {
+      buffer.room(known.block.length);
+      buffer.bytes.set(known.block, buffer.length);
+      buffer.length += known.block.length;
+      return;
+    }
+    const start = buffer.length;
+    const before = this.#insertions;
+    for (let i = 0; i < head.length; i += 2) this.#encodeField(head[i] as string, head[i + 1] as string, sensitive);
+    // A head that put something into the table says so only once.
+    if (this.#insertions !== before) return;
+    if (this.#heads.size >= this.#maxHeads) this.#heads.clear();
+    this.#heads.set(head, {
+      block: Uint8Array.prototype.slice.call(buffer.bytes, start, buffer.length),
+      insertions: before,
+    });
+  }
+
+  #encodeField(name: string, value: string, sensitive: readonly string[]): void {
+    const buffer = this.#buffer;
+    const key = `${name}\0${value}`;
+    const staticIndex = staticFields.get(key);
+    const insertion = this.#inserted.get(key);
+    buffer.room(12);
+    if (staticIndex !== undefined) {
+      buffer.integer(0x80, 7, staticIndex);
+      return;
+    }
+    if (insertion !== undefined) {
+      buffer.integer(0x80, 7, STATIC_TABLE.length + this.#insertions - insertion);
+      return;
+    }
+    const never = SECRET_NAMES.has(name) || sensitive.includes(name);
+    const size = name.length + value.length + ENTRY_OVERHEAD_BYTES;
+    if (never || this.#tableBytes + size > this.#maxTableBytes) {
+      buffer.literal(name, value, never, true);
+      return;
+    }
+    const nameIndex = staticNames.get(name);
+    if (nameIndex !== undefined) buffer.integer(0x40, 6, nameIndex);
+    else {
+      checkName(name);
+      buffer.bytes[buffer.length++] = 0x40;
+      buffer.shortest(name);
+    }
+    buffer.shortest(value);
+    this.#inserted.set(key, this.#insertions);
+    this.#insertions += 1;
+    this.#tableBytes += size;
+  }
+
+  /** By way of nothing, which empties the peer's table too: ours is empty already (section 4.2 wants the smallest first). */
+  #tellSize(): void {
+    this.#buffer.integer(0x20, 5, 0);
+    if (this.#maxTableBytes > 0) this.#buffer.integer(0x20, 5, this.#maxTableBytes);
+    this.#resized = false;
+  }
+
+  #restart(): void {
+    this.#resized = true;
+    this.#insertions = 0;
+    this.#tableBytes = 0;
+    this.#inserted.clear();
+    this.#heads.clear();
+  }
+}
+
+function checkName(name: string): void {
+  if (kindOfName(name) === FieldKind.INVALID) throw new TypeError(`"${name}" is no name of a field`);
+}
+
+function unsendable(): TypeError {
+  return new TypeError("a field's value has characters that cannot be sent");
+}
