@@ -5,36 +5,39 @@ import type { Authorizer } from "@switchboard/kernel/rpc/authorizer";
 import type { Program } from "@switchboard/kernel/run-service";
 import { on, type PlatformDeps, rpc } from "@switchboard/kernel/service";
 import { personDeleted, personDisabled } from "./events/people.ts";
-import { openLearntModels } from "./learnt-models.ts";
+import { createLearntModels } from "./learnt-models.ts";
 import { batchCheck } from "./rpc/batch-check.ts";
 import { check } from "./rpc/check.ts";
 import { explain } from "./rpc/explain.ts";
-import { objectField, requireDeclared } from "./rpc/fields.ts";
+import { objectField } from "./rpc/fields.ts";
 import { grantRole } from "./rpc/grant-role.ts";
 import { listObjects } from "./rpc/list-objects.ts";
 import { listRoleGrants } from "./rpc/list-role-grants.ts";
 import { listSubjects } from "./rpc/list-subjects.ts";
+import { requireAnswerable } from "./rpc/question.ts";
 import { readRelationships } from "./rpc/read-relationships.ts";
 import { revokeRole } from "./rpc/revoke-role.ts";
 import { writeRelationships } from "./rpc/write-relationships.ts";
 import { check as evaluate } from "./rules/check.ts";
 import { CHECK_LIMITS } from "./rules/limits.ts";
-import { sqlGraph } from "./store/sql-graph.ts";
+import { inOneState } from "./store/one-state.ts";
 
 export function createAuthzService(platform: PlatformDeps): Program & { readonly authorizer: Authorizer } {
-  const models = openLearntModels(platform);
-  const graph = sqlGraph(platform.database.queries);
+  const models = createLearntModels(platform);
+  const { database, writes, now } = platform;
   const authorizer: Authorizer = {
-    async check(subjectText, permission, objectText) {
-      const subject = objectField("subject", subjectText);
-      const object = objectField("object", objectText);
+    async check(subject, permission, object) {
+      const question = {
+        subject: objectField("subject", subject),
+        permission,
+        object: objectField("object", object),
+      };
+      requireAnswerable(models, question);
       const model = models.current();
-      requireDeclared(model, object.type, permission);
-      return await evaluate(model, graph, { subject, permission, object }, CHECK_LIMITS);
+      return (await inOneState(database, (graph) => evaluate(model, graph, question, CHECK_LIMITS))).result;
     },
   };
-  const { database, writes, now } = platform;
-  const deps = { database, writes, now, authorizer, graph, model: models.current };
+  const deps = { database, writes, now, authorizer, models };
   return {
     name: "authz",
     authorizer,
@@ -54,8 +57,9 @@ export function createAuthzService(platform: PlatformDeps): Program & { readonly
     ],
     consumers: [
       on("identity", UserDeletedSchema, personDeleted),
-      on("identity", UserDisabledSchema, personDisabled(models.current)),
+      on("identity", UserDisabledSchema, personDisabled(models)),
     ],
-    problems: models.problems,
+    start: models.start,
+    problems: models.unread,
   };
 }

@@ -1,36 +1,39 @@
-/** BatchCheck: each check with its answer or its own error. */
+/** BatchCheck: each check with its answer or its own error, all of one state of the graph. */
 import type { MethodImpl } from "@connectrpc/connect";
 import { AppError } from "@switchboard/contract/app-error";
-import type { AuthzService } from "@switchboard/gen/switchboard/authz/v1/authz_service_pb";
+import type { AuthzService, PermissionCheck } from "@switchboard/gen/switchboard/authz/v1/authz_service_pb";
 import { check } from "../rules/check.ts";
+import type { Graph } from "../rules/graph.ts";
 import { CHECK_LIMITS } from "../rules/limits.ts";
-import { ownSubject, requireAbout } from "./callers.ts";
-import { consistencyToken } from "./consistency-token.ts";
+import { inOneState } from "../store/one-state.ts";
+import { ownReference, requireAbout } from "./callers.ts";
+import { tokenOf } from "./consistency-token.ts";
 import type { AuthzDeps } from "./deps.ts";
-import { invalidField, objectField, requireDeclared } from "./fields.ts";
+import { invalidField } from "./fields.ts";
+import { questionField, requireAnswerable } from "./question.ts";
 
 const MAX_CHECKS = 100;
 
 export function batchCheck(deps: AuthzDeps): MethodImpl<typeof AuthzService.method.batchCheck> {
   return async ({ checks }, context) => {
     if (checks.length > MAX_CHECKS) throw invalidField("checks", `must have at most ${MAX_CHECKS}`);
-    const subjects = checks.map(({ subject }) => ownSubject(context, subject));
-    for (const subject of new Set(subjects)) await requireAbout(context, deps.authorizer, subject);
-    const token = await consistencyToken(deps.database.queries);
-    const model = deps.model();
-    const answer = async (index: number): Promise<{ allowed: boolean; errorReason: string }> => {
-      const { permission = "", object: objectText = "" } = checks[index] ?? {};
+    const subjects = checks.map(({ subject }, index) => ownReference(context, `checks[${index}].subject`, subject));
+    await requireAbout(context, deps.authorizer, ...subjects);
+    const model = deps.models.current();
+    const answer = async (request: PermissionCheck, index: number, graph: Graph) => {
       try {
-        const subject = objectField(`checks[${index}].subject`, subjects[index] ?? "");
-        const object = objectField(`checks[${index}].object`, objectText);
-        requireDeclared(model, object.type, permission);
-        const allowed = await check(model, deps.graph, { subject, permission, object }, CHECK_LIMITS);
-        return { allowed, errorReason: "" };
+        const question = questionField(context, request, `checks[${index}].`);
+        requireAnswerable(deps.models, question);
+        return { allowed: await check(model, graph, question, CHECK_LIMITS), errorReason: "" };
       } catch (error) {
-        if (error instanceof AppError) return { allowed: false, errorReason: error.reason };
-        throw error;
+        // What keeps one check from an answer is its own; without the database there is none for anybody.
+        if (!(error instanceof AppError) || error.reason === "DATABASE_UNAVAILABLE") throw error;
+        return { allowed: false, errorReason: error.reason };
       }
     };
-    return { results: await Promise.all(checks.map((_, index) => answer(index))), consistencyToken: token };
+    const found = await inOneState(deps.database, (graph) =>
+      Promise.all(checks.map((request, index) => answer(request, index, graph))),
+    );
+    return { results: found.result, consistencyToken: await tokenOf(deps.database.queries, found.revision) };
   };
 }

@@ -4,19 +4,27 @@ import { AppError } from "@switchboard/contract/app-error";
 import { actorOf } from "@switchboard/contract/principal";
 import type { Authorizer } from "@switchboard/kernel/rpc/authorizer";
 import { callOf } from "@switchboard/kernel/rpc/call";
+import { invalidField } from "./fields.ts";
 
 const PLATFORM = "platform:switchboard";
 
-/** `user:me` is the caller. */
-export function ownSubject(context: HandlerContext, subject: string): string {
+/** The reference that a field holds, where `user:me` is the caller. @throws AppError INVALID_FIELD where no user calls */
+export function ownReference(context: HandlerContext, field: string, text: string): string {
+  if (text !== "user:me") return text;
   const { principal } = callOf(context);
-  return subject === "user:me" && principal.kind === "user" ? principal.subject : subject;
+  if (principal.kind !== "user") throw invalidField(field, "must name a user: `me` is for users, and a service calls");
+  return principal.subject;
 }
 
 /** @throws AppError PERMISSION_DENIED */
-export async function requireAbout(context: HandlerContext, authorizer: Authorizer, subject: string): Promise<void> {
+export async function requireAbout(
+  context: HandlerContext,
+  authorizer: Authorizer,
+  ...subjects: readonly string[]
+): Promise<void> {
   const { principal } = callOf(context);
-  if (principal.kind === "service" || (principal.kind === "user" && principal.subject === subject)) return;
+  if (principal.kind === "service") return;
+  if (principal.kind === "user" && subjects.every((subject) => subject === principal.subject)) return;
   await requirePlatform(context, authorizer, "view_relationships");
 }
 
@@ -28,5 +36,7 @@ export async function requirePlatform(
 ): Promise<void> {
   const caller = actorOf(callOf(context).principal);
   if (await authorizer.check(caller, permission, PLATFORM)) return;
-  throw new AppError("PERMISSION_DENIED", `this takes the permission ${permission} on ${PLATFORM}`);
+  throw new AppError("PERMISSION_DENIED", `this takes the permission "${permission}" on ${PLATFORM}`, {
+    metadata: { permission, object: PLATFORM },
+  });
 }

@@ -2,11 +2,11 @@
 import type { Queries } from "@switchboard/kernel/database/database";
 import { currentRevision } from "../store/relationships.ts";
 
-export function tokenOf(revision: bigint): string {
+export function formatToken(revision: bigint): string {
   return `r${revision}`;
 }
 
-/** Read before the answer is made, so that it never claims more than the answer has seen. */
-export async function consistencyToken(queries: Queries): Promise<string> {
-  return tokenOf(await currentRevision(queries));
+/** For an answer that was made from a revision or, undefined, from the model alone and so holds at every one. */
+export async function tokenOf(queries: Queries, revision: bigint | undefined): Promise<string> {
+  return formatToken(revision ?? (await currentRevision(queries)));
 }

@@ -1,13 +1,13 @@
 /** What the calls of Authz work with. */
 import type { Authorizer } from "@switchboard/kernel/rpc/authorizer";
 import type { ServiceDeps } from "@switchboard/kernel/service";
-import type { Graph } from "../rules/graph.ts";
-import type { Model } from "../rules/model.ts";
+import type { LearntModels } from "../learnt-models.ts";
 
 export interface AuthzDeps extends Pick<ServiceDeps, "database" | "writes" | "now"> {
   /** This service's own graph. */
   readonly authorizer: Authorizer;
-  readonly graph: Graph;
-  /** The model in force. */
-  model(): Model;
+  readonly models: Models;
 }
+
+/** The model in force, and what keeps it from being all that is declared. */
+export type Models = Pick<LearntModels, "current" | "unread" | "refused">;

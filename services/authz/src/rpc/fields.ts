@@ -1,7 +1,14 @@
 /** References in requests: parsed, or INVALID_FIELD that names the field and its form. */
 import { AppError } from "@switchboard/contract/app-error";
-import { declares, type Model } from "../rules/model.ts";
-import { ID_FORM, type ObjectRef, parseObject, parseSubject, type SubjectRef } from "../rules/reference.ts";
+import {
+  ID_FORM,
+  isName,
+  NAME_FORM,
+  type ObjectRef,
+  parseObject,
+  parseSubject,
+  type SubjectRef,
+} from "../rules/reference.ts";
 
 export function invalidField(field: string, description: string): AppError {
   return new AppError("INVALID_FIELD", `${field} ${description}`, { violations: [{ field, description }] });
@@ -21,11 +28,8 @@ export function subjectField(field: string, text: string): SubjectRef {
   return subject;
 }
 
-/** @throws AppError MODEL_INVALID where no registered contract declares the permission on the type. */
-export function requireDeclared(model: Model, type: string, permission: string): void {
-  if (declares(model, type, permission)) return;
-  throw new AppError(
-    "MODEL_INVALID",
-    `no registered contract declares "${permission}" on type "${type}"; check the name, or start the service that declares it`,
-  );
+/** The name of a type, a relation, a role or a permission. @throws AppError INVALID_FIELD */
+export function nameField(field: string, text: string): string {
+  if (!isName(text)) throw invalidField(field, `must be a name: ${NAME_FORM}`);
+  return text;
 }

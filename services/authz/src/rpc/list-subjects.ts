@@ -3,20 +3,28 @@ import type { MethodImpl } from "@connectrpc/connect";
 import type { AuthzService } from "@switchboard/gen/switchboard/authz/v1/authz_service_pb";
 import { LIST_LIMITS } from "../rules/limits.ts";
 import { listSubjects as evaluate } from "../rules/list-subjects.ts";
+import { formatObject } from "../rules/reference.ts";
+import { inOneState } from "../store/one-state.ts";
+import { ownReference } from "./callers.ts";
+import { requireDeclared, requireType } from "./declared.ts";
 import type { AuthzDeps } from "./deps.ts";
-import { objectField, requireDeclared } from "./fields.ts";
-import { idPage } from "./id-pages.ts";
+import { nameField, objectField } from "./fields.ts";
+import { idPage, pageOf } from "./id-pages.ts";
 
 export function listSubjects(deps: AuthzDeps): MethodImpl<typeof AuthzService.method.listSubjects> {
   return async (request, context) => {
-    const { permission, subjectType } = request;
-    const object = objectField("object", request.object);
-    const model = deps.model();
-    requireDeclared(model, object.type, permission);
-    const query = { object: request.object, permission, subjectType };
-    const { ids, nextPageToken } = await idPage(context, request, query, deps.now(), () =>
-      evaluate(model, deps.graph, { object, permission, subjectType }, LIST_LIMITS),
+    const object = objectField("object", ownReference(context, "object", request.object));
+    const permission = nameField("permission", request.permission);
+    const subjectType = nameField("subject_type", request.subjectType);
+    requireDeclared(deps.models, object.type, permission);
+    requireType(deps.models, subjectType);
+    const query = { object: formatObject(object), permission, subjectType };
+    const page = pageOf(context, request, query, deps.now());
+    const model = deps.models.current();
+    const { result } = await inOneState(deps.database, (graph) =>
+      evaluate(model, graph, { object, permission, subjectType }, LIST_LIMITS),
     );
+    const { ids, nextPageToken } = idPage(page, result);
     return { subjects: ids.map((id) => `${subjectType}:${id}`), nextPageToken };
   };
 }

@@ -1,19 +1,19 @@
 /** ReadRelationships. */
-import type { MethodImpl } from "@connectrpc/connect";
+import type { HandlerContext, MethodImpl } from "@connectrpc/connect";
 import type { AuthzService } from "@switchboard/gen/switchboard/authz/v1/authz_service_pb";
 import { callOf } from "@switchboard/kernel/rpc/call";
 import { formatObject, formatSubject, isName } from "../rules/reference.ts";
 import type { RelationshipRow } from "../store/relationship-table.ts";
-import { requirePlatform } from "./callers.ts";
+import { ownReference, requirePlatform } from "./callers.ts";
 import type { AuthzDeps } from "./deps.ts";
-import { objectField, subjectField } from "./fields.ts";
+import { nameField, objectField, subjectField } from "./fields.ts";
 import { relationshipPage } from "./relationship-page.ts";
 
 export function readRelationships(deps: AuthzDeps): MethodImpl<typeof AuthzService.method.readRelationships> {
   return async (request, context) => {
-    const matching = matchingOf(request);
+    const matching = matchingOf(context, request);
     const { principal } = callOf(context);
-    const owner = deps.model().types.get(matching.objectType ?? "")?.owner;
+    const owner = deps.models.current().types.get(matching.objectType ?? "")?.owner;
     if (principal.kind !== "service" || principal.service !== owner) {
       await requirePlatform(context, deps.authorizer, "view_relationships");
     }
@@ -27,17 +27,21 @@ export function readRelationships(deps: AuthzDeps): MethodImpl<typeof AuthzServi
   };
 }
 
-function matchingOf(request: { object: string; relation: string; subject: string }): Partial<RelationshipRow> {
+/** Relations need not be declared: what an older model left is read too. */
+function matchingOf(
+  context: HandlerContext,
+  request: { readonly object: string; readonly relation: string; readonly subject: string },
+): Partial<RelationshipRow> {
   const matching: Partial<RelationshipRow> = {};
   const { object, relation, subject } = request;
   if (object.endsWith(":") && isName(object.slice(0, -1))) matching.objectType = object.slice(0, -1);
   else if (object !== "") {
-    const { type, id } = objectField("object", object);
+    const { type, id } = objectField("object", ownReference(context, "object", object));
     Object.assign(matching, { objectType: type, objectId: id });
   }
-  if (relation !== "") matching.relation = relation;
+  if (relation !== "") matching.relation = nameField("relation", relation);
   if (subject !== "") {
-    const { type, id, relation: set } = subjectField("subject", subject);
+    const { type, id, relation: set } = subjectField("subject", ownReference(context, "subject", subject));
     Object.assign(matching, { subjectType: type, subjectId: id, subjectRelation: set });
   }
   return matching;

@@ -1,7 +1,11 @@
 /** A role of a request: a relation that its model marks as one. */
-import type { Model } from "../rules/model.ts";
+import type { HandlerContext } from "@connectrpc/connect";
 import type { Relationship } from "../rules/reference.ts";
-import { invalidField, objectField, subjectField } from "./fields.ts";
+import { ownReference } from "./callers.ts";
+import { requireTaken } from "./change-relationships.ts";
+import { listed, requireAllRead } from "./declared.ts";
+import type { Models } from "./deps.ts";
+import { invalidField, nameField, objectField, subjectField } from "./fields.ts";
 
 export interface RoleRequest {
   readonly subject: string;
@@ -9,12 +13,18 @@ export interface RoleRequest {
   readonly object: string;
 }
 
-/** @throws AppError INVALID_FIELD */
-export function roleField(model: Model, request: RoleRequest): Relationship {
+/** @throws AppError INVALID_FIELD, or AUTHZ_UNAVAILABLE where it may still be learnt */
+export function roleField(context: HandlerContext, models: Models, request: RoleRequest): Relationship {
+  const subject = subjectField("subject", ownReference(context, "subject", request.subject));
+  const role = nameField("role", request.role);
   const object = objectField("object", request.object);
-  const subject = subjectField("subject", request.subject);
-  if (!model.types.get(object.type)?.relations.get(request.role)?.role) {
-    throw invalidField("role", `"${request.role}" is no role on ${object.type}`);
+  const relations = models.current().types.get(object.type)?.relations;
+  if (!relations?.get(role)?.role) {
+    requireAllRead(models, `"${role}" is no role on type "${object.type}"`);
+    const roles = [...(relations?.values() ?? [])].filter((relation) => relation.role).map(({ name }) => name);
+    throw invalidField("role", `must be a role on type "${object.type}", which has ${listed(roles)}`);
   }
-  return { object, relation: request.role, subject };
+  const grant = { object, relation: role, subject };
+  requireTaken(models, "subject", grant);
+  return grant;
 }

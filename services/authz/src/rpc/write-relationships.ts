@@ -2,11 +2,13 @@
 import type { HandlerContext, MethodImpl } from "@connectrpc/connect";
 import { AuthzService, type Relationship as Message } from "@switchboard/gen/switchboard/authz/v1/authz_service_pb";
 import { callOf } from "@switchboard/kernel/rpc/call";
-import type { Relationship } from "../rules/reference.ts";
-import { requirePlatform } from "./callers.ts";
+import { formatObject, formatRelationship, type Relationship } from "../rules/reference.ts";
+import { requireAdministratorLeft } from "./administrators.ts";
+import { ownReference, requirePlatform } from "./callers.ts";
 import { changeRelationships, requireTaken } from "./change-relationships.ts";
+import { formatToken } from "./consistency-token.ts";
 import type { AuthzDeps } from "./deps.ts";
-import { invalidField, objectField, subjectField } from "./fields.ts";
+import { invalidField, nameField, objectField, subjectField } from "./fields.ts";
 
 const method = AuthzService.method.writeRelationships;
 const MAX_CHANGES = 1_000;
@@ -16,23 +18,37 @@ export function writeRelationships(deps: AuthzDeps): MethodImpl<typeof method> {
     if (request.writes.length + request.deletes.length > MAX_CHANGES) {
       throw invalidField("writes", `and deletes must be at most ${MAX_CHANGES} together`);
     }
-    const writes = request.writes.map((message, index) => parse(`writes[${index}]`, message));
-    const deletes = request.deletes.map((message, index) => parse(`deletes[${index}]`, message));
+    const writes = request.writes.map((message, index) => parse(context, `writes[${index}]`, message));
+    const deletes = request.deletes.map((message, index) => parse(context, `deletes[${index}]`, message));
+    refuseBoth(writes, deletes);
     await requireOwner(deps, context, [...writes, ...deletes]);
-    const model = deps.model();
-    for (const [index, relationship] of writes.entries()) requireTaken(model, `writes[${index}]`, relationship);
-    return deps.writes.write(method, request, context, async (tx) => ({
-      consistencyToken: await changeRelationships(tx, { writes, deletes }),
-    }));
+    for (const [index, relationship] of writes.entries()) {
+      requireTaken(deps.models, `writes[${index}]`, relationship);
+    }
+    const objects = new Set([...writes, ...deletes].map(({ object }) => formatObject(object)));
+    if (objects.size === 1) callOf(context).object = [...objects].join();
+    return deps.writes.write(method, request, context, async (tx) => {
+      const { revision, deleted } = await changeRelationships(tx, { writes, deletes });
+      await requireAdministratorLeft(tx, deps.models.current(), deleted);
+      return { consistencyToken: formatToken(revision) };
+    });
   };
 }
 
-function parse(field: string, message: Message): Relationship {
+function parse(context: HandlerContext, field: string, message: Message): Relationship {
+  const reference = (part: "object" | "subject") => ownReference(context, `${field}.${part}`, message[part]);
   return {
-    object: objectField(`${field}.object`, message.object),
-    relation: message.relation,
-    subject: subjectField(`${field}.subject`, message.subject),
+    object: objectField(`${field}.object`, reference("object")),
+    relation: nameField(`${field}.relation`, message.relation),
+    subject: subjectField(`${field}.subject`, reference("subject")),
   };
+}
+
+/** One transaction has no order in which both could be meant. */
+function refuseBoth(writes: readonly Relationship[], deletes: readonly Relationship[]): void {
+  const written = new Set(writes.map(formatRelationship));
+  const index = deletes.findIndex((relationship) => written.has(formatRelationship(relationship)));
+  if (index >= 0) throw invalidField(`deletes[${index}]`, "is in writes too; leave it out of one of them");
 }
 
 /** A service changes what belongs to its own types; for all else it takes the permission. */
@@ -42,7 +58,7 @@ async function requireOwner(
   relationships: readonly Relationship[],
 ): Promise<void> {
   const { principal } = callOf(context);
-  const model = deps.model();
+  const model = deps.models.current();
   const owns = ({ object }: Relationship) =>
     principal.kind === "service" && model.types.get(object.type)?.owner === principal.service;
   if (!relationships.every(owns)) await requirePlatform(context, deps.authorizer, "manage_relationships");

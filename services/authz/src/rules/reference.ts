@@ -1,6 +1,6 @@
 /**
  * How objects, subjects and relationships are written: `type:id`, and `type:id#relation` for a set of subjects. Parses and
- * prints; whether a model knows the type is another question (relationship-fault.ts).
+ * prints; whether a model knows the type is another question (model.ts).
  */
 export interface ObjectRef {
   readonly type: string;
@@ -20,6 +20,9 @@ export interface Relationship {
 
 /** What an `id` may be made of, for messages. */
 export const ID_FORM = "1 to 128 of A-Z a-z 0-9 . _ ~ @ + -";
+
+/** What the name of a type, a relation or a permission may be made of, for messages. */
+export const NAME_FORM = "a lower-case letter, then up to 62 of a-z 0-9 _";
 
 const namePattern = /^[a-z][a-z0-9_]{0,62}$/;
 const objectPattern = /^([a-z][a-z0-9_]{0,62}):([A-Za-z0-9._~@+-]{1,128})$/;

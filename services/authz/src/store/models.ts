@@ -21,9 +21,11 @@ export async function loadModels(queries: Queries): Promise<readonly StoredModel
   }));
 }
 
+/** In the place of the service's earlier one, and last in order: what was there before it keeps what it declares. */
 export async function storeModel(queries: Queries, { service, contractHash, bytes }: StoredModel): Promise<void> {
   const text = Buffer.from(bytes).toString("base64");
   await queries.execute(sql`
     INSERT INTO authz.model (service, contract_hash, model) VALUES (${service}, ${contractHash}, decode(${text}, 'base64'))
-    ON CONFLICT (service) DO UPDATE SET contract_hash = excluded.contract_hash, model = excluded.model`);
+    ON CONFLICT (service) DO UPDATE
+      SET contract_hash = excluded.contract_hash, model = excluded.model, learn_order = DEFAULT`);
 }

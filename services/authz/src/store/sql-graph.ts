@@ -4,31 +4,41 @@ import { type SQL, sql } from "drizzle-orm";
 import type { BackwardRead, ForwardRead, Graph } from "../rules/graph.ts";
 import type { Relationship } from "../rules/reference.ts";
 
+/** Where a read finds nothing, one row comes with the revision alone. */
 interface Row extends Record<string, unknown> {
+  readonly revision: string;
   readonly object_type: string;
-  readonly object_id: string;
+  readonly object_id: string | null;
   readonly relation: string;
   readonly subject_type: string;
   readonly subject_id: string;
   readonly subject_relation: string;
 }
 
-export function sqlGraph(queries: Queries): Graph {
-  const relationships = async (statement: SQL): Promise<readonly Relationship[]> =>
-    Array.from(await queries.execute<Row>(statement), relationshipOf);
+/** @param atRevision hears after every statement which revision it saw. */
+export function sqlGraph(queries: Queries, atRevision: (revision: bigint) => void): Graph {
+  /** A statement has one snapshot: the revision is that of the rows. */
+  const read = async (found: SQL): Promise<readonly Row[]> => {
+    const rows = await queries.execute<Row>(
+      sql`SELECT v.value::text AS revision, found.* FROM authz.revision v LEFT JOIN (${found}) found ON true`,
+    );
+    atRevision(BigInt(rows[0]?.revision ?? 0));
+    return rows;
+  };
+  const relationships = async (found: SQL): Promise<readonly Relationship[]> =>
+    (await read(found)).flatMap(relationshipOf);
   return {
     forward({ members, pointers, wanted }: ForwardRead, limit) {
       const wantedId = wanted.id === undefined ? sql`` : sql`AND r.subject_id = ${wanted.id}`;
+      const under = (sets: ForwardRead["members"]) => sql`
+        json_to_recordset(${JSON.stringify(sets)}::json) AS s(type text, id text, name text)
+        JOIN authz.relationship r ON r.object_type = s.type AND r.object_id = s.id AND r.relation = s.name`;
       return relationships(sql`
-        SELECT r.* FROM authz.relationship r
-        JOIN json_to_recordset(${JSON.stringify(members)}::json) AS m(type text, id text, name text)
-          ON r.object_type = m.type AND r.object_id = m.id AND r.relation = m.name
-        WHERE r.subject_relation <> '' OR (r.subject_type = ${wanted.type} ${wantedId})
+        SELECT r.* FROM ${under(members)} WHERE r.subject_relation <> ''
         UNION ALL
-        SELECT r.* FROM authz.relationship r
-        JOIN json_to_recordset(${JSON.stringify(pointers)}::json) AS m(type text, id text, name text)
-          ON r.object_type = m.type AND r.object_id = m.id AND r.relation = m.name
-        WHERE r.subject_relation = ''
+        SELECT r.* FROM ${under(members)} WHERE r.subject_type = ${wanted.type} ${wantedId} AND r.subject_relation = ''
+        UNION ALL
+        SELECT r.* FROM ${under(pointers)} WHERE r.subject_relation = ''
         LIMIT ${limit + 1}`);
     },
     backward({ subjects, every, relations }: BackwardRead, limit) {
@@ -47,20 +57,23 @@ export function sqlGraph(queries: Queries): Graph {
         LIMIT ${limit + 1}`);
     },
     async objectsOf(type, limit) {
-      const rows = await queries.execute<{ id: string }>(sql`
-        SELECT object_id AS id FROM authz.relationship WHERE object_type = ${type}
+      const rows = await read(sql`
+        SELECT object_id FROM authz.relationship WHERE object_type = ${type}
         UNION
         SELECT subject_id FROM authz.relationship WHERE subject_type = ${type}
         LIMIT ${limit + 1}`);
-      return Array.from(rows, ({ id }) => id);
+      return rows.flatMap((row) => row.object_id ?? []);
     },
   };
 }
 
-function relationshipOf(row: Row): Relationship {
-  return {
-    object: { type: row.object_type, id: row.object_id },
-    relation: row.relation,
-    subject: { type: row.subject_type, id: row.subject_id, relation: row.subject_relation },
-  };
+function relationshipOf(row: Row): readonly Relationship[] {
+  if (row.object_id === null) return [];
+  return [
+    {
+      object: { type: row.object_type, id: row.object_id },
+      relation: row.relation,
+      subject: { type: row.subject_type, id: row.subject_id, relation: row.subject_relation },
+    },
+  ];
 }
