@@ -5,18 +5,17 @@
 import type { Duplex } from "node:stream";
 import { ConnectionFault, ErrorCode } from "./error-code.ts";
 import { FloodGuard } from "./flood-guard.ts";
-import { Flag, FrameType } from "./frame.ts";
+import { FrameType } from "./frame.ts";
+import { FrameHandler } from "./frame-handler.ts";
 import { FrameReader } from "./frame-reader.ts";
-import { HeaderBlocks } from "./header-blocks.ts";
 import type { HeaderList } from "./header-list.ts";
-import { HpackDecoder } from "./hpack-decoder.ts";
 import type { Limits } from "./limits.ts";
 import { Output } from "./output.ts";
 import { Pings } from "./pings.ts";
 import { ReceiveWindow } from "./receive-window.ts";
 import { Sender } from "./sender.ts";
 import { INITIAL_WINDOW_BYTES, PeerSettings, Setting } from "./settings.ts";
-import type { ResetCause, Stream, StreamLink } from "./stream.ts";
+import type { Stream, StreamLink } from "./stream.ts";
 import { StreamTable } from "./stream-table.ts";
 import { Watch } from "./watch.ts";
 
@@ -49,6 +48,8 @@ export class Connection implements StreamLink {
   readonly sender: Sender;
   readonly guard: FloodGuard;
   readonly pings: Pings;
+  /** What all streams together may receive. */
+  readonly window: ReceiveWindow;
   /** The time of the last look at the clock, in ms. */
   now: number;
   heardAt: number;
@@ -63,16 +64,14 @@ export class Connection implements StreamLink {
   readonly #socket: Duplex;
   readonly #role: Role;
   readonly #clock: () => number;
-  readonly #decoder: HpackDecoder;
-  readonly #blocks: HeaderBlocks;
+  readonly #frames: FrameHandler;
   readonly #reader: FrameReader;
-  readonly #window: ReceiveWindow;
   readonly #watch: Watch;
   #prefaceAt = 0;
   #reason: CloseReason;
   #closed = false;
   /** Counts frames, to know whether an incomplete one is still the same. */
-  #frames = 0;
+  #frameCount = 0;
 
   constructor(socket: Duplex, limits: Limits, role: Role, clock: () => number) {
     this.#socket = socket;
@@ -82,18 +81,13 @@ export class Connection implements StreamLink {
     this.now = clock();
     this.heardAt = this.now;
     this.guard = new FloodGuard(limits, this.now);
-    this.#decoder = new HpackDecoder({
-      maxTableBytes: limits.headerTableBytes,
-      maxListBytes: limits.maxHeaderListBytes,
-      maxMemoBytes: limits.maxMemoBytes,
-    });
-    this.#blocks = new HeaderBlocks(this.#decoder, limits, (id, list, end, self) => this.#onBlock(id, list, end, self));
+    this.#frames = new FrameHandler(this, role);
     this.#reader = new FrameReader(limits.maxFrameBytes, (type, flags, id, bytes, start, end) => {
-      this.#frames += 1;
-      this.#onFrame(type, flags, id, bytes, start, end);
+      this.#frameCount += 1;
+      this.#frames.onFrame(type, flags, id, bytes, start, end);
       return !this.ended;
     });
-    this.#window = new ReceiveWindow(limits.connectionWindowBytes, limits.connectionWindowBytes);
+    this.window = new ReceiveWindow(limits.connectionWindowBytes, limits.connectionWindowBytes);
     this.output = new Output(socket, limits.outputHighWaterBytes, {
       onFlush: () => this.#onFlush(),
       onDrain: () => this.sender.resume(this.now),
@@ -122,7 +116,9 @@ export class Connection implements StreamLink {
       this.destroy();
     });
     this.#socket.on("close", () => this.#onSocketClose());
-    this.#socket.on("end", () => this.destroy());
+    this.#socket.on("end", () => {
+      this.destroy(this.streams.size > 0 ? new Error("the peer closed the connection") : undefined);
+    });
     this.#socket.on("data", (chunk: Buffer) => this.#onChunk(chunk));
   }
 
@@ -181,7 +177,7 @@ export class Connection implements StreamLink {
     if (!this.streams.delete(stream.id)) return;
     stream.closed = true;
     this.sender.forget(stream);
-    if (stream.receiveWindow !== undefined) this.#release(stream.receiveWindow.unconsumed);
+    if (stream.receiveWindow !== undefined) this.release(stream.receiveWindow.unconsumed);
     if (this.streams.size === 0) this.#watch.idleSince(this.now);
     this.endIfDrained();
   }
@@ -257,11 +253,12 @@ export class Connection implements StreamLink {
     const taken = Math.min(bytes, window.unconsumed);
     const increment = window.consume(taken);
     if (increment > 0 && !stream.remoteEnded) this.output.number(FrameType.WINDOW_UPDATE, stream.id, increment);
-    this.#release(taken);
+    this.release(taken);
   }
 
-  #release(bytes: number): void {
-    const increment = this.#window.consume(bytes);
+  /** So many bytes need no memory any more, whichever stream they were of. */
+  release(bytes: number): void {
+    const increment = this.window.consume(bytes);
     if (increment > 0 && !this.ended) this.output.number(FrameType.WINDOW_UPDATE, 0, increment);
   }
 
@@ -307,16 +304,16 @@ export class Connection implements StreamLink {
     if (this.ended) return;
     this.tick();
     this.heardAt = this.now;
-    const frames = this.#frames;
+    const frames = this.#frameCount;
     try {
       const rest = this.#prefaceAt < this.#role.preface.length ? this.#readPreface(chunk) : chunk;
       if (rest.length > 0) this.#reader.push(rest);
     } catch (error) {
       this.#fail(error);
     }
-    if (this.#blocks.incomplete) this.incompleteSince ||= this.now;
+    if (this.#frames.blockIncomplete) this.incompleteSince ||= this.now;
     else if (!this.#reader.waitsForControl()) this.incompleteSince = 0;
-    else if (this.incompleteSince === 0 || this.#frames !== frames) this.incompleteSince = this.now;
+    else if (this.incompleteSince === 0 || this.#frameCount !== frames) this.incompleteSince = this.now;
   }
 
   #readPreface(chunk: Buffer): Buffer {
@@ -330,211 +327,4 @@ export class Connection implements StreamLink {
     this.#prefaceAt += length;
     return chunk.subarray(length);
   }
-
-  #onFrame(type: number, flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    if (this.#blocks.incomplete && type !== FrameType.CONTINUATION) throw wrong("a header block is interrupted");
-    if (!this.settingsReceived && (type !== FrameType.SETTINGS || (flags & Flag.ACK) !== 0)) {
-      throw wrong("the first frame is not SETTINGS");
-    }
-    switch (type) {
-      case FrameType.DATA:
-        this.#onData(flags, id, bytes, start, end);
-        return;
-      case FrameType.HEADERS:
-        this.guard.useful();
-        this.#blocks.headers(flags, id, bytes, start, end);
-        return;
-      case FrameType.CONTINUATION:
-        this.#blocks.continuation(flags, id, bytes, start, end);
-        return;
-      case FrameType.WINDOW_UPDATE:
-        this.#onWindowUpdate(id, bytes, start, end);
-        return;
-      case FrameType.RST_STREAM:
-        this.#onReset(id, bytes, start, end);
-        return;
-      case FrameType.SETTINGS:
-        this.#onSettings(flags, id, bytes, start, end);
-        return;
-      case FrameType.PING:
-        if (id !== 0) throw wrong("PING on a stream");
-        if (end - start !== 8) throw wrongSize("PING");
-        this.guard.control();
-        if ((flags & Flag.ACK) !== 0) this.pings.answered(bytes, start, this.now);
-        else this.output.ping(true, bytes, start);
-        return;
-      case FrameType.GOAWAY:
-        this.#onGoaway(id, bytes, start, end);
-        return;
-      case FrameType.PRIORITY:
-        this.#onPriority(id, bytes, start, end);
-        return;
-      case FrameType.PUSH_PROMISE:
-        throw wrong("PUSH_PROMISE, which nobody asked for");
-      default:
-        this.guard.control();
-    }
-  }
-
-  #onData(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    if (id === 0) throw wrong("DATA on stream 0");
-    const length = end - start;
-    if (!this.#window.take(length)) throw new ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "the window is exceeded");
-    let from = start;
-    let to = end;
-    if ((flags & Flag.PADDED) !== 0) {
-      if (from >= to) throw wrongSize("DATA");
-      to -= bytes[from++] as number;
-      if (to < from) throw wrong("DATA with more padding than payload");
-    }
-    const endStream = (flags & Flag.END_STREAM) !== 0;
-    if (to - from > 0) this.guard.useful();
-    else if (!endStream) this.guard.control();
-    const stream = this.streams.get(id);
-    if (stream === undefined || stream.remoteEnded) {
-      this.#release(length);
-      if (stream === undefined && this.streams.isIdle(id)) throw wrong("DATA on a stream that nobody opened");
-      if (stream === undefined && this.streams.wasReset(id)) return;
-      this.streamFault(id, ErrorCode.STREAM_CLOSED);
-      return;
-    }
-    // Until it acknowledges our settings the peer may think of the initial window, which is never larger than ours.
-    const { streamWindowBytes } = this.limits;
-    stream.receiveWindow ??= new ReceiveWindow(streamWindowBytes, streamWindowBytes);
-    if (!stream.receiveWindow.take(length)) {
-      this.streamFault(id, ErrorCode.FLOW_CONTROL_ERROR);
-      return;
-    }
-    if (to - from < length) this.consumed(stream, length - (to - from));
-    if (!this.#role.isServer && !stream.headReceived) {
-      this.streamFault(id, ErrorCode.PROTOCOL_ERROR);
-      return;
-    }
-    if (stream.expectedBytes >= 0) {
-      stream.expectedBytes -= to - from;
-      if (stream.expectedBytes < 0 || (endStream && stream.expectedBytes > 0)) {
-        this.streamFault(id, ErrorCode.PROTOCOL_ERROR);
-        return;
-      }
-    }
-    if (endStream) stream.remoteEnded = true;
-    stream.events.onData(stream, bytes.subarray(from, to), endStream);
-    if (endStream) this.closeIfDone(stream);
-  }
-
-  #onBlock(id: number, list: HeaderList, endStream: boolean, selfDependent: boolean): void {
-    const stream = this.streams.get(id);
-    if (stream === undefined) {
-      this.#role.onUnknownBlock(id, list, endStream, selfDependent);
-      return;
-    }
-    if (stream.remoteEnded) {
-      this.streamFault(id, ErrorCode.STREAM_CLOSED);
-      return;
-    }
-    if (!this.#role.isServer && !stream.headReceived) {
-      this.#role.onHead(stream, list, endStream);
-      return;
-    }
-    const isComplete = endStream && stream.expectedBytes <= 0;
-    if (!isComplete || selfDependent || list.oversize || list.trailersFault() !== undefined) {
-      this.streamFault(id, ErrorCode.PROTOCOL_ERROR);
-      return;
-    }
-    stream.remoteEnded = true;
-    stream.events.onTrailers(stream, list);
-    this.closeIfDone(stream);
-  }
-
-  #onWindowUpdate(id: number, bytes: Buffer, start: number, end: number): void {
-    if (end - start !== 4) throw wrongSize("WINDOW_UPDATE");
-    const increment = bytes.readUInt32BE(start) & 0x7fffffff;
-    if (id === 0) {
-      if (increment === 0) throw wrong("WINDOW_UPDATE by nothing");
-      if (!this.sender.enlargeAll(increment, this.now)) throw tooLargeWindow();
-      return;
-    }
-    const stream = this.streams.get(id);
-    if (stream === undefined) {
-      if (this.streams.isIdle(id)) throw wrong("WINDOW_UPDATE on a stream that nobody opened");
-      return;
-    }
-    if (increment === 0) {
-      this.streamFault(id, ErrorCode.PROTOCOL_ERROR);
-      return;
-    }
-    if (!this.sender.enlarge(stream, increment, this.now)) this.streamFault(id, ErrorCode.FLOW_CONTROL_ERROR);
-  }
-
-  #onReset(id: number, bytes: Buffer, start: number, end: number): void {
-    if (id === 0) throw wrong("RST_STREAM on stream 0");
-    if (end - start !== 4) throw wrongSize("RST_STREAM");
-    if (this.streams.isIdle(id)) throw wrong("RST_STREAM on a stream that nobody opened");
-    this.guard.reset();
-    const stream = this.streams.get(id);
-    if (stream === undefined) return;
-    const code = bytes.readUInt32BE(start);
-    this.drop(stream);
-    const cause: ResetCause = code === ErrorCode.REFUSED_STREAM ? "refused" : "peer";
-    stream.events.onReset(stream, code, cause);
-  }
-
-  #onSettings(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    if (id !== 0) throw wrong("SETTINGS on a stream");
-    if ((flags & Flag.ACK) !== 0) {
-      if (end !== start) throw wrongSize("SETTINGS");
-      // A second one acknowledges what we never sent; it changes nothing.
-      if (this.settingsAcknowledged) {
-        this.guard.control();
-        return;
-      }
-      this.settingsAcknowledged = true;
-      this.#decoder.acknowledged();
-      return;
-    }
-    if ((end - start) % 6 !== 0) throw wrongSize("SETTINGS");
-    if (this.settingsReceived) this.guard.control();
-    const { initialWindowBytes, headerTableBytes } = this.peer;
-    this.peer.read(bytes, start, end, !this.#role.isServer);
-    this.settingsReceived = true;
-    // A client's encoder tells it itself.
-    if (this.#role.isServer && this.peer.headerTableBytes < headerTableBytes) this.sender.giveUpTable();
-    this.output.settingsAck();
-    this.#role.onSettings();
-    const delta = this.peer.initialWindowBytes - initialWindowBytes;
-    if (delta === 0) return;
-    for (const stream of [...this.streams.all()]) {
-      if (!this.sender.enlarge(stream, delta, this.now)) throw tooLargeWindow();
-    }
-  }
-
-  #onGoaway(id: number, bytes: Buffer, start: number, end: number): void {
-    if (id !== 0) throw wrong("GOAWAY on a stream");
-    if (end - start < 8) throw wrongSize("GOAWAY");
-    this.guard.control();
-    this.#role.onGoaway(bytes.readUInt32BE(start) & 0x7fffffff, bytes.readUInt32BE(start + 4));
-  }
-
-  /** Priorities are checked and ignored: RFC 9113 deprecates them (section 5.3.2). */
-  #onPriority(id: number, bytes: Buffer, start: number, end: number): void {
-    if (id === 0) throw wrong("PRIORITY on stream 0");
-    this.guard.control();
-    if (end - start !== 5) {
-      this.streamFault(id, ErrorCode.FRAME_SIZE_ERROR);
-      return;
-    }
-    if ((bytes.readUInt32BE(start) & 0x7fffffff) === id) this.streamFault(id, ErrorCode.PROTOCOL_ERROR);
-  }
-}
-
-function wrong(message: string): ConnectionFault {
-  return new ConnectionFault(ErrorCode.PROTOCOL_ERROR, message);
-}
-
-function wrongSize(frame: string): ConnectionFault {
-  return new ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, `a ${frame} frame of a wrong length`);
-}
-
-function tooLargeWindow(): ConnectionFault {
-  return new ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "a window becomes too large");
 }

@@ -13,6 +13,11 @@ export type Fields = readonly string[];
 /** Never put into a table by us, nor by anyone after us: their values are guessable by trial (section 7.1.3). */
 const SECRET_NAMES: ReadonlySet<string> = new Set(["authorization", "cookie", "proxy-authorization", "set-cookie"]);
 
+/** How literals begin (sections 6.2.1 to 6.2.3). */
+const INDEXED = 0x40;
+const NOT_INDEXED = 0x00;
+const NEVER_INDEXED = 0x10;
+
 const NO_NAMES: readonly string[] = [];
 /** Texts above this length are written natively: the call is worth it. */
 const NATIVE_FROM = 48;
@@ -81,20 +86,23 @@ class BlockBuffer {
     this.length = encodeHuffman(text, this.bytes, this.length);
   }
 
-  /** A field of its own, without a trace in a table. */
-  literal(name: string, value: string, never: boolean, compress: boolean): void {
-    const index = staticNames.get(name);
-    const pattern = never ? 0x10 : 0x00;
+  /**
+   * A field that is not in a table as a whole. @param pattern the bits before the name's index. @param compress for blocks that
+   * are sent often: it costs time once. Short names without an index are the same either way.
+   */
+  literal(pattern: number, prefixBits: number, name: string, value: string, compress: boolean): void {
+    checkName(name);
+    const index = staticNames.get(name) ?? 0;
+    const text = trimmed(value);
     this.room(name.length + 12);
-    if (index !== undefined) this.integer(pattern, 4, index);
-    else {
-      checkName(name);
-      this.bytes[this.length++] = pattern;
-      if (compress) this.shortest(name);
-      else this.plain(name);
+    this.integer(pattern, prefixBits, index);
+    if (compress) {
+      if (index === 0) this.shortest(name);
+      this.shortest(text);
+      return;
     }
-    if (compress) this.shortest(value);
-    else this.plain(value);
+    if (index === 0) this.plain(name);
+    this.plain(text);
   }
 }
 
@@ -113,7 +121,7 @@ export function encodeBlock(fields: Fields): Uint8Array {
     if (index !== undefined) {
       buffer.room(6);
       buffer.integer(0x80, 7, index);
-    } else buffer.literal(name, value, SECRET_NAMES.has(name), true);
+    } else buffer.literal(SECRET_NAMES.has(name) ? NEVER_INDEXED : NOT_INDEXED, 4, name, value, true);
   }
   return new Uint8Array(buffer.bytes.subarray(0, buffer.length));
 }
@@ -170,7 +178,7 @@ export class HpackEncoder {
         for (let i = 0; i < rest.length; i += 2) {
           const name = rest[i] as string;
           const never = SECRET_NAMES.has(name) || (sensitive.length > 0 && sensitive.includes(name));
-          buffer.literal(name, rest[i + 1] as string, never, false);
+          buffer.literal(never ? NEVER_INDEXED : NOT_INDEXED, 4, name, rest[i + 1] as string, false);
         }
       }
     } catch (error) {
@@ -217,19 +225,12 @@ export class HpackEncoder {
       return;
     }
     const never = SECRET_NAMES.has(name) || sensitive.includes(name);
-    const size = name.length + value.length + ENTRY_OVERHEAD_BYTES;
+    const size = name.length + trimmed(value).length + ENTRY_OVERHEAD_BYTES;
     if (never || this.#tableBytes + size > this.#maxTableBytes) {
-      buffer.literal(name, value, never, true);
+      buffer.literal(never ? NEVER_INDEXED : NOT_INDEXED, 4, name, value, true);
       return;
     }
-    const nameIndex = staticNames.get(name);
-    if (nameIndex !== undefined) buffer.integer(0x40, 6, nameIndex);
-    else {
-      checkName(name);
-      buffer.bytes[buffer.length++] = 0x40;
-      buffer.shortest(name);
-    }
-    buffer.shortest(value);
+    buffer.literal(INDEXED, 6, name, value, true);
     this.#inserted.set(key, this.#insertions);
     this.#insertions += 1;
     this.#tableBytes += size;
@@ -251,8 +252,23 @@ export class HpackEncoder {
   }
 }
 
+/** @throws TypeError where no message of HTTP/2 has such a field (RFC 9113, sections 8.2.1 and 8.2.2). */
 function checkName(name: string): void {
-  if (kindOfName(name) === FieldKind.INVALID) throw new TypeError(`"${name}" is no name of a field`);
+  const kind = kindOfName(name);
+  if (kind === FieldKind.INVALID || kind === FieldKind.CONNECTION) {
+    throw new TypeError(`"${name}" is no field of an HTTP/2 message`);
+  }
+}
+
+/** White space around a value is not part of it (RFC 9110, section 5.5), and a peer takes it for malformed. */
+function trimmed(value: string): string {
+  return isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))
+    ? value.replace(/^[ \t]+|[ \t]+$/g, "")
+    : value;
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 function unsendable(): TypeError {
