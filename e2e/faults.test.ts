@@ -4,10 +4,12 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { stopProcess } from "@switchboard/engines/stop-process";
+import { Health, HealthCheckResponse_ServingStatus as Status } from "@switchboard/gen/health/v1/health_pb";
 import { AuditService } from "@switchboard/gen/switchboard/audit/v1/audit_service_pb";
 import { IdentityService } from "@switchboard/gen/switchboard/identity/v1/identity_service_pb";
 import { eventually } from "@switchboard/testkit/eventually";
 import { startTestPlatform } from "@switchboard/testkit/platform";
+import { temporaryPostgres } from "@switchboard/testkit/postgres-server";
 import { adminToken, clientOf, outcomeOf, signUp } from "./client.ts";
 
 const patient = { withinMs: 30_000, everyMs: 100 };
@@ -29,6 +31,42 @@ test("PostgreSQL is killed and started again: the platform recovers by itself an
     assert.ok(events.some(({ action }) => action === "switchboard.identity.v1.UserUpdated"));
   }, patient);
   assert.equal((await log.verifyLog({})).ok, true);
+});
+
+test("while PostgreSQL is away, health and readiness say so; when it is back they say that, by themselves", async () => {
+  await using server = await temporaryPostgres();
+  await using platform = await startTestPlatform({ environment: { SWITCHBOARD_DATABASE_URL: server.adminUrl } });
+  const health = clientOf(Health, platform.url);
+  const statusOf = async (service: string) => (await health.check({ service })).status;
+  const telemetry = await platform.telemetry();
+  assert.deepEqual(Object.keys(telemetry).sort(), ["audit", "auth", "authz", "gateway", "identity"]);
+  const statuses = async (path: string) =>
+    Object.fromEntries(
+      await Promise.all(
+        Object.entries(telemetry).map(async ([name, url]) => [name, (await fetch(url + path)).status] as const),
+      ),
+    );
+  const all = (status: number) => Object.fromEntries(Object.keys(telemetry).map((name) => [name, status]));
+  assert.deepEqual(await statuses("/readyz"), all(200));
+  assert.equal(await statusOf(IdentityService.typeName), Status.SERVING);
+  assert.equal(await statusOf(""), Status.SERVING);
+
+  await server.stop();
+  await eventually(async () => {
+    assert.deepEqual(await statuses("/readyz"), all(503));
+    assert.equal(await statusOf(IdentityService.typeName), Status.NOT_SERVING);
+    assert.equal(await statusOf(""), Status.NOT_SERVING);
+    assert.match(await (await fetch(`${telemetry.identity}/readyz`)).text(), /^the database cannot be reached$/m);
+  }, patient);
+  assert.deepEqual(await statuses("/livez"), all(200));
+
+  await server.startAgain();
+  await eventually(async () => {
+    assert.deepEqual(await statuses("/readyz"), all(200));
+    assert.equal(await statusOf(IdentityService.typeName), Status.SERVING);
+    assert.equal(await statusOf(""), Status.SERVING);
+  }, patient);
+  assert.equal((await fetch(`${telemetry.gateway}/metrics`)).status, 200);
 });
 
 test("Identity is killed again and again while it writes: every acknowledged write happened once", async () => {

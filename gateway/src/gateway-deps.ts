@@ -1,7 +1,9 @@
 /** What a gateway needs, all of it given: in a test each can be made by hand. */
+import type { DescService } from "@bufbuild/protobuf";
 import type { CallRecord } from "@switchboard/kernel/audit/call-recorder";
-import type { Registry } from "@switchboard/kernel/registry/registry";
+import type { Instance, Registry } from "@switchboard/kernel/registry/registry";
 import type { Authorizer } from "@switchboard/kernel/rpc/authorizer";
+import type { ChannelTls } from "@switchboard/kernel/rpc/session";
 import type { State } from "@switchboard/kernel/state/state";
 import type { Metrics } from "@switchboard/kernel/telemetry/metrics";
 import type { Revocations } from "@switchboard/kernel/trust/revocations";
@@ -18,6 +20,14 @@ export interface GatewayDeps {
   /** Auth's ExchangeApiKey. */
   readonly exchangeApiKey: (secret: string) => Promise<ExchangedKey>;
   readonly authorizer: Authorizer;
+  /** The descriptors of what an instance serves, from its reflection. */
+  readonly contractOf: (instance: Instance) => Promise<readonly DescService[]>;
+  /** Whether an instance says that one of its services can serve. */
+  readonly healthOf: (instance: Instance, service: string) => Promise<boolean>;
+  /** How instances are called; undefined: without TLS. */
+  readonly clientTls?: ChannelTls | undefined;
+  /** What the gateway's process lacks; empty: ready. */
+  readonly problems: () => readonly string[];
   /** The gateway's own service token, asked for before each call that is passed on. */
   readonly serviceToken: () => Promise<string>;
   /** Takes refusals for the audit log. */

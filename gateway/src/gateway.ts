@@ -2,7 +2,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { AppError } from "@switchboard/contract/app-error";
 import { openListener } from "@switchboard/kernel/rpc/listener";
-import { fetchContract } from "@switchboard/kernel/rpc/remote-contract";
 import { createApiKeys } from "./api-keys.ts";
 import { createCallsUnderWay } from "./calls-under-way.ts";
 import { createClientAddresses } from "./client-address.ts";
@@ -39,7 +38,7 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
   const { authorizer, config, exchangeApiKey, log, now, random, recordCall, revocations, state, verifier } = deps;
   const addresses = createClientAddresses(config.trustedProxies);
   const underWay = createCallsUnderWay();
-  const upstreams = createUpstreams({ now, random });
+  const upstreams = createUpstreams({ now, random, tls: deps.clientTls });
   const refusals = createRefusals(log, recordCall);
   const shutdown = new AbortController();
   const draining = () => shutdown.signal.aborted;
@@ -49,14 +48,17 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
     service: SERVICE,
     live: () => live,
     endpoints: () => upstreams.endpoints(),
+    healthOf: deps.healthOf,
+    problems: deps.problems,
     draining,
+    now,
     shutdown: shutdown.signal,
   });
   const live: LiveRoutes = openLiveRoutes({
     registry: deps.registry,
     ownService: SERVICE,
     local: local.routes,
-    fetchContract: (instance) => fetchContract(instance, { log, now }),
+    fetchContract: deps.contractOf,
     onInstances: (instances) => upstreams.update(instances),
     log,
   });
@@ -64,6 +66,7 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
     upstreams,
     find: live.find,
     serviceToken: deps.serviceToken,
+    scheme: deps.clientTls ? "https" : "http",
     behindProxy: (call) => addresses.trusted(call.exchange),
     now,
     random,

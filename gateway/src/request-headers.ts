@@ -32,6 +32,7 @@ export function requestHeaders(
   call: GatewayCall,
   options: {
     readonly instanceAddress: string;
+    readonly scheme: "http" | "https";
     readonly serviceToken: string;
     readonly behindProxy: boolean;
     readonly now: number;
@@ -48,7 +49,7 @@ export function requestHeaders(
   }
   headers[":method"] = exchange.method;
   headers[":path"] = call.query === "" ? call.path : `${call.path}?${call.query}`;
-  headers[":scheme"] = "http";
+  headers[":scheme"] = options.scheme;
   headers[":authority"] = options.instanceAddress;
   headers[SERVICE_TOKEN] = options.serviceToken;
   headers[CLIENT_ADDRESS] = call.clientAddress;

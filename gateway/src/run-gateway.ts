@@ -1,5 +1,4 @@
 /** Runs the gateway as a process: config → open → serve → wait → drain. It listens first and says in its readiness what it lacks. */
-import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { AuthService } from "@switchboard/gen/switchboard/auth/v1/auth_service_pb";
@@ -46,7 +45,11 @@ export async function runGateway(environment: Environment): Promise<void> {
       metrics,
       now,
       random: Math.random,
-      config: gatewayConfig(config, settings, config.tls && (await readTls(config.tls))),
+      contractOf: runtime.contractOf,
+      healthOf: runtime.healthOf,
+      clientTls: runtime.clientTls,
+      problems: runtime.problems,
+      config: gatewayConfig(config, settings, runtime.serverTls),
     }),
   );
   runtime.addCheck(gateway.problem);
@@ -65,12 +68,13 @@ export async function runGateway(environment: Environment): Promise<void> {
 
 /**
  * Makes the gateway's own contract known, as every service's: Authz learns its model from there. The address is of a
- * port of its own, without TLS, that answers reflection and health and no other call.
+ * port of its own, with TLS where processes call one another so, that answers reflection and health and no other call.
  */
 async function register(runtime: Runtime<z.infer<z.ZodObject<typeof gatewaySettings>>>, stack: AsyncDisposableStack) {
   const { config, instanceId, log, ports, stop } = runtime;
   const rpcs = [rpc(GatewayService, {})];
-  const server = stack.use(await startServer({ rpcs, host: config.host, port: 0, log }));
+  const tls = runtime.clientTls && runtime.serverTls;
+  const server = stack.use(await startServer({ rpcs, host: config.host, port: 0, tls, log }));
   const registered = ports.registry.register({
     service: SERVICE,
     instanceId,
@@ -81,9 +85,4 @@ async function register(runtime: Runtime<z.infer<z.ZodObject<typeof gatewaySetti
     metadata: {},
   });
   return Promise.race([registered, aborted(stop)]);
-}
-
-async function readTls(files: { certFile: string; keyFile: string }): Promise<{ cert: string; key: string }> {
-  const [cert, key] = await Promise.all([readFile(files.certFile, "utf8"), readFile(files.keyFile, "utf8")]);
-  return { cert, key };
 }

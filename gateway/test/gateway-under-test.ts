@@ -10,6 +10,8 @@ import {
 } from "@connectrpc/connect-node";
 import type { CallRecord } from "@switchboard/kernel/audit/call-recorder";
 import { type FakeRegistry, fakeRegistry } from "@switchboard/kernel/rpc/registry.fake";
+import { fetchContract } from "@switchboard/kernel/rpc/remote-contract";
+import { fetchHealth } from "@switchboard/kernel/rpc/remote-health";
 import { staticKeys } from "@switchboard/kernel/trust/key-source";
 import { createTokenVerifier, type TokenVerifier } from "@switchboard/kernel/trust/token-verifier";
 import { eventually } from "@switchboard/testkit/eventually";
@@ -78,6 +80,9 @@ export async function gatewayUnderTest(
       exchangeApiKey: async () => ({ accessToken: await tokens.accessToken("ada"), expireTime: Date.now() + 600_000 }),
       authorizer: { check: async (subject) => subject === "user:admin" },
       serviceToken: () => tokens.serviceToken("gateway"),
+      contractOf: (instance) => fetchContract(instance, { log: silent, now: Date.now }),
+      healthOf: (instance, service) => fetchHealth(instance, service, { log: silent, now: Date.now }),
+      problems: () => [],
       recordCall: (record) => void records.push(record),
       log: silent,
       now: Date.now,

@@ -21,11 +21,18 @@ export function environments(
   for (const [name, value] of Object.entries(inherited)) {
     if (value !== undefined && !supervisorsOwn.has(name)) handedOn[name] = value;
   }
+  // A certificate is the gateway's alone, unless the processes are told to call one another over TLS.
+  if (inherited.SWITCHBOARD_TLS_CA) {
+    Object.assign(handedOn, given(inherited, ["SWITCHBOARD_TLS_CERT", "SWITCHBOARD_TLS_KEY"]));
+  }
   const hashes = Object.fromEntries(
     manifests.map(({ name }) => [name, createHash("sha256").update(serviceSecret(master, name)).digest("hex")]),
   );
   const special: Record<string, Record<string, string>> = {
-    gateway: { SWITCHBOARD_PORT: String(settings.port) },
+    gateway: {
+      SWITCHBOARD_PORT: String(settings.port),
+      ...given(inherited, ["SWITCHBOARD_TLS_CERT", "SWITCHBOARD_TLS_KEY"]),
+    },
     auth: {
       SWITCHBOARD_AUTH_KEY_ENCRYPTION_SECRET: derive(master, "auth signing keys"),
       SWITCHBOARD_AUTH_SERVICE_SECRETS: JSON.stringify(hashes),
@@ -53,7 +60,13 @@ const supervisorsOwn = new Set([
   "SWITCHBOARD_ADMIN_PASSWORD",
   "SWITCHBOARD_DATABASE_URL",
   "SWITCHBOARD_TELEMETRY_PORT",
+  "SWITCHBOARD_TLS_CERT",
+  "SWITCHBOARD_TLS_KEY",
 ]);
+
+function given(environment: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])));
+}
 
 function serviceSecret(master: string, service: string): string {
   return derive(master, `service ${service}`);

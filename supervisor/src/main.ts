@@ -14,7 +14,7 @@ try {
   await using platform = await startPlatform(settings, terminal, process.env);
   const ready = await Promise.race([platform.ready.then(() => true), told.promise.then(() => false)]);
   if (ready) {
-    const url = `http://127.0.0.1:${settings.port}`;
+    const url = `${settings.scheme}://127.0.0.1:${settings.port}`;
     const seconds = ((performance.now() - started) / 1_000).toFixed(1);
     terminal.line(`ready ${url} (after ${seconds} s; Ctrl-C stops it)`);
     if (platform.newAdminPassword !== undefined) {

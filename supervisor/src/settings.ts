@@ -6,6 +6,8 @@ import { z } from "zod";
 export interface Settings {
   /** The gateway's port. */
   readonly port: number;
+  /** Of the gateway's address: with a certificate it speaks TLS only. */
+  readonly scheme: "http" | "https";
   /** Absolute. */
   readonly dataDir: string;
   readonly adminEmail: string;
@@ -64,6 +66,7 @@ export function readSettings(root: string, environment: NodeJS.ProcessEnv, args:
   const read = result.data;
   return {
     port: read.SWITCHBOARD_PORT,
+    scheme: environment.SWITCHBOARD_TLS_CERT ? "https" : "http",
     dataDir: resolve(root, read.SWITCHBOARD_DATA_DIR),
     adminEmail: read.SWITCHBOARD_ADMIN_EMAIL,
     adminPassword: read.SWITCHBOARD_ADMIN_PASSWORD,

@@ -6,7 +6,6 @@ import type { DescService } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import type { UniversalHandlerFn } from "@connectrpc/connect/protocol";
 import { GatewayService } from "@switchboard/gen/switchboard/gateway/v1/gateway_service_pb";
-import type { EndpointStatus } from "@switchboard/kernel/rpc/balancer";
 import { toConnectError } from "@switchboard/kernel/rpc/errors";
 import { resolvePolicies } from "@switchboard/kernel/rpc/policies";
 import { reflectionRpcs } from "@switchboard/kernel/rpc/reflection";
@@ -15,7 +14,7 @@ import { type Rpc, rpc } from "@switchboard/kernel/service";
 import type { LiveRoutes } from "../live-routes.ts";
 import { localRoute, type Route } from "../route-table.ts";
 import { listInstances, listRoutes } from "./gateway-service.ts";
-import { healthRpc } from "./health.ts";
+import { type GatewayHealthOptions, healthRpc } from "./health.ts";
 import { outsideView } from "./outside-view.ts";
 
 export interface LocalServices {
@@ -24,25 +23,23 @@ export interface LocalServices {
   handler(path: string): UniversalHandlerFn | undefined;
 }
 
-export interface LocalServicesOptions {
+export interface LocalServicesOptions extends GatewayHealthOptions {
   /** The gateway's name in the registry. */
   readonly service: string;
   /** Asked for each answer; the table exists after the local routes. */
   readonly live: () => LiveRoutes;
-  readonly endpoints: () => readonly EndpointStatus[];
-  readonly draining: () => boolean;
   /** Ends every answer under way. */
   readonly shutdown: AbortSignal;
 }
 
 export function createLocalServices(options: LocalServicesOptions): LocalServices {
-  const { draining, endpoints, live, service, shutdown } = options;
+  const { endpoints, live, service, shutdown } = options;
   const own: Rpc[] = [
     rpc(GatewayService, {
       listRoutes: () => listRoutes(live().table().values()),
       listInstances: () => listInstances(endpoints(), live().gateways(), live().ageMs()),
     }),
-    healthRpc({ endpoints, draining }),
+    healthRpc(options),
   ];
   const policies = resolvePolicies([{ descriptor: GatewayService }]);
   const handlersOf = (rpcs: readonly Rpc[]) =>

@@ -17,7 +17,13 @@ export async function serveLocal(call: GatewayCall, handler: UniversalHandlerFn,
     abandon: () => controller.abort(fromAppError(new AppError("CANCELLED", "the caller went away"))),
   });
   const header = new Headers();
-  const headers = requestHeaders(call, { instanceAddress: "gateway", serviceToken: "", behindProxy: false, now });
+  const headers = requestHeaders(call, {
+    instanceAddress: "gateway",
+    scheme: "http",
+    serviceToken: "",
+    behindProxy: false,
+    now,
+  });
   for (const [name, value] of Object.entries(headers)) {
     if (!name.startsWith(":") && value !== undefined) header.set(name, String(value));
   }

@@ -25,6 +25,7 @@ export interface ForwardOptions {
   readonly find: (path: string) => Route | undefined;
   /** This gateway's own token. */
   readonly serviceToken: () => Promise<string>;
+  readonly scheme: "http" | "https";
   readonly behindProxy: (call: GatewayCall) => boolean;
   readonly now: () => number;
   readonly random: () => number;
@@ -100,7 +101,7 @@ class Forwarding {
   }
 
   async #attempt(pick: Pick, serviceToken: string): Promise<Attempt> {
-    const { behindProxy, now, upstreams } = this.#options;
+    const { behindProxy, now, scheme, upstreams } = this.#options;
     const call = this.#call;
     const { instance } = pick;
     let session: Session;
@@ -112,6 +113,7 @@ class Forwarding {
       }
       const headers = requestHeaders(call, {
         instanceAddress: instance.address,
+        scheme,
         serviceToken,
         behindProxy: behindProxy(call),
         now: now(),

@@ -5,6 +5,7 @@
 import type { Instance } from "@switchboard/kernel/registry/registry";
 import { type Balancer, createBalancer, type EndpointStatus, type Pick } from "@switchboard/kernel/rpc/balancer";
 import { createRetryBudget, type RetryBudget } from "@switchboard/kernel/rpc/retry";
+import type { ChannelTls } from "@switchboard/kernel/rpc/session";
 import { createSessionPool, type SessionPool } from "@switchboard/kernel/rpc/session-pool";
 import type { Route } from "../route-table.ts";
 
@@ -21,10 +22,18 @@ export interface Upstreams extends Disposable {
   endpoints(): readonly EndpointStatus[];
 }
 
+export interface UpstreamsOptions {
+  readonly now: () => number;
+  readonly random: () => number;
+  /** Undefined: without TLS. */
+  readonly tls?: ChannelTls | undefined;
+}
+
 /** How connections to instances are watched; as the service clients do. */
 const SESSION_TIMING = { connectTimeoutMs: 2_000, pingIntervalMs: 10_000, pingTimeoutMs: 3_000 };
 
-export function createUpstreams(options: { readonly now: () => number; readonly random: () => number }): Upstreams {
+export function createUpstreams(options: UpstreamsOptions): Upstreams {
+  const { tls } = options;
   const services = new Map<string, { readonly balancer: Balancer; readonly budget: RetryBudget }>();
   const pools = new Map<string, SessionPool>();
   let change = Promise.withResolvers<void>();
@@ -71,7 +80,11 @@ export function createUpstreams(options: { readonly now: () => number; readonly 
     sessions(instance) {
       const known = pools.get(instance.instanceId);
       if (known) return known;
-      const pool = createSessionPool({ origin: `http://${instance.address}`, ...SESSION_TIMING });
+      const pool = createSessionPool({
+        origin: `${tls ? "https" : "http"}://${instance.address}`,
+        tls,
+        ...SESSION_TIMING,
+      });
       pools.set(instance.instanceId, pool);
       return pool;
     },

@@ -3,7 +3,6 @@
  * waits for another process to have started: what is lacking is told by readiness, and tried again.
  */
 
-import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
@@ -66,7 +65,8 @@ export async function runService<Shape extends z.ZodRawShape>(
   runtime.addCheck(() => database.problem());
   const writes = createWrites({ database, now });
   const { authorizer, client } = runtime;
-  const deps: PlatformDeps = { database, writes, authorizer, client, log, now, ...ports };
+  const { contractOf } = runtime;
+  const deps: PlatformDeps = { database, writes, authorizer, client, contractOf, log, now, ...ports };
   const service = await exitOnFault(() => program.create(deps, runtime.settings));
   const { rpcs, consumers = [], jobs = [] } = service;
   const policies = await exitOnFault(() => resolvePolicies(rpcs));
@@ -91,9 +91,10 @@ export async function runService<Shape extends z.ZodRawShape>(
         metrics: runtime.metrics,
         log,
       }),
+      serving: () => runtime.problems().length === 0,
       host: config.host,
       port: config.port,
-      ...(config.tls && { tls: await readTls(config.tls) }),
+      tls: runtime.serverTls,
       log,
     }),
   );
@@ -138,17 +139,14 @@ async function untilMigrated(
   runtime.addCheck(() => lacking);
   while (!stop.aborted) {
     try {
-      await migrate({ url: config.databaseOwnerUrl, schema: name, folder: fileURLToPath(migrations), log });
+      const folder = fileURLToPath(migrations);
+      await migrate({ url: config.databaseOwnerUrl, schema: name, folder, log, signal: stop });
       lacking = undefined;
       return;
     } catch (error) {
+      if (stop.aborted) return;
       log.warn({ err: error }, "the database schema could not be brought up to date; tried again");
     }
     await delay(RETRY_MS, undefined, { signal: stop }).catch(() => {});
   }
-}
-
-async function readTls(files: { certFile: string; keyFile: string }): Promise<{ cert: string; key: string }> {
-  const [cert, key] = await Promise.all([readFile(files.certFile, "utf8"), readFile(files.keyFile, "utf8")]);
-  return { cert, key };
 }

@@ -6,7 +6,7 @@ import type { Logger } from "pino";
 import type { Bus } from "./bus/bus.ts";
 import type { Database, Transaction } from "./database/database.ts";
 import type { Writes } from "./database/write.ts";
-import type { Registry } from "./registry/registry.ts";
+import type { Instance, Registry } from "./registry/registry.ts";
 import type { Authorizer } from "./rpc/authorizer.ts";
 import type { State } from "./state/state.ts";
 
@@ -29,6 +29,8 @@ export interface ServiceDeps {
 export interface PlatformDeps extends ServiceDeps {
   readonly registry: Registry;
   readonly bus: Bus;
+  /** The descriptors of the services that an instance is registered with, from its reflection. */
+  contractOf(instance: Instance): Promise<readonly DescService[]>;
 }
 
 export interface Service {

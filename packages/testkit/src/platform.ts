@@ -1,7 +1,7 @@
 /** A whole platform for a test: `npm start` in a folder of its own, on a port of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -12,7 +12,7 @@ const root = resolve(import.meta.dirname, "../../..");
 export const ADMIN = { email: "admin@example.com", password: "correct horse battery staple" } as const;
 
 export interface TestPlatform extends AsyncDisposable {
-  /** "http://127.0.0.1:PORT" */
+  /** "http://127.0.0.1:PORT", or https where there is a certificate. */
   readonly url: string;
   readonly dataDir: string;
   readonly supervisor: ChildProcess;
@@ -20,6 +20,8 @@ export interface TestPlatform extends AsyncDisposable {
   readonly output: readonly string[];
   /** Process ids of everything that the supervisor runs, by service: read anew at each call. */
   processes(): Promise<Readonly<Record<string, number>>>;
+  /** "http://127.0.0.1:PORT" of each process's telemetry, by service, as its log tells. */
+  telemetry(): Promise<Readonly<Record<string, string>>>;
   /** One more instance of a service. Resolves when it serves. */
   oneMore(service: string): Promise<ChildProcess>;
   /** SIGTERM to the supervisor; resolves with its exit code. */
@@ -54,7 +56,7 @@ export async function startTestPlatform(options: TestPlatformOptions = {}): Prom
   for (const stream of [supervisor.stdout, supervisor.stderr]) {
     createInterface(stream).on("line", (line) => {
       output.push(line);
-      const match = /^ready (http:\/\/127\.0\.0\.1:\d+)/.exec(line);
+      const match = /^ready (https?:\/\/127\.0\.0\.1:\d+)/.exec(line);
       if (match?.[1]) ready.resolve(match[1]);
     });
   }
@@ -73,6 +75,16 @@ export async function startTestPlatform(options: TestPlatformOptions = {}): Prom
     async processes() {
       const running = JSON.parse(await readFile(join(dataDir, "running.json"), "utf8"));
       return running.processes as Record<string, number>;
+    },
+    async telemetry() {
+      const folder = join(dataDir, "logs");
+      const found: Record<string, string> = {};
+      for (const file of await readdir(folder)) {
+        const log = await readFile(join(folder, file), "utf8");
+        const port = [...log.matchAll(/"telemetryPort":(\d+)/g)].at(-1)?.[1];
+        if (port) found[file.replace(".log", "")] = `http://127.0.0.1:${port}`;
+      }
+      return found;
     },
     async oneMore(service) {
       const child = spawn(process.execPath, [join(root, "supervisor/service.mjs"), service], {

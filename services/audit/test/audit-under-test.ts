@@ -129,6 +129,7 @@ async function startInstance(server: TestDatabase): Promise<ServiceUnderTest> {
   const bus = stack.use(await openBus(server, "audit"));
   const unused = {
     client: () => assert.fail("Audit calls nobody"),
+    contractOf: () => assert.fail("Audit reads no contracts"),
     state: Object.create(null),
     registry: Object.create(null),
     writes: Object.create(null),

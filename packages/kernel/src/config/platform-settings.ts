@@ -36,6 +36,12 @@ export const platformSettings = {
     .optional()
     .describe("PEM file of the certificate chain. With SWITCHBOARD_TLS_KEY: TLS."),
   SWITCHBOARD_TLS_KEY: z.string().optional().describe("PEM file of the certificate's key."),
+  SWITCHBOARD_TLS_CA: z
+    .string()
+    .optional()
+    .describe(
+      "PEM file of the authorities that the processes' certificates are of. Set: processes call one another over TLS, so that each needs a certificate.",
+    ),
   SWITCHBOARD_LOG_LEVEL: z
     .enum(["trace", "debug", "info", "warn", "error", "silent"])
     .default("info")
@@ -58,6 +64,8 @@ export interface PlatformConfig {
   readonly state: "postgres";
   readonly serviceSecret: string;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  /** Undefined: other processes are called without TLS. */
+  readonly tlsCaFile: string | undefined;
   readonly logLevel: string;
   readonly drainMs: number;
 }
@@ -81,6 +89,7 @@ export function platformConfig(read: z.infer<z.ZodObject<typeof platformSettings
     state: read.SWITCHBOARD_STATE,
     serviceSecret: read.SWITCHBOARD_SERVICE_SECRET,
     tls: certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined,
+    tlsCaFile: read.SWITCHBOARD_TLS_CA,
     logLevel: read.SWITCHBOARD_LOG_LEVEL,
     drainMs: read.SWITCHBOARD_DRAIN_MS,
   });

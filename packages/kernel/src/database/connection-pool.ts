@@ -23,6 +23,8 @@ export class ConnectionPool implements AsyncDisposable {
   failure: unknown;
   /** By performance.now(); when the server last answered. */
   answerTime = 0;
+  /** Called when a connection is lost that nobody was using. */
+  onIdleLost: () => void = () => {};
 
   constructor(options: ConnectionOptions, size: number) {
     this.#options = options;
@@ -59,7 +61,7 @@ export class ConnectionPool implements AsyncDisposable {
     for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
       if (!idle.lost.aborted) return this.#lend(idle);
     }
-    if (this.#used.size < this.#size) return this.#lend(new Connection(this.#options));
+    if (this.#used.size < this.#size) return this.#lend(this.#open());
     const { promise, resolve, reject } = Promise.withResolvers<Connection>();
     const waiter = { resolve, reject };
     this.#waiters.push(waiter);
@@ -79,8 +81,19 @@ export class ConnectionPool implements AsyncDisposable {
     const usable = !connection.lost.aborted && performance.now() - connection.openTime < MAX_AGE_MS && !this.#ended;
     if (!usable) void connection[Symbol.asyncDispose]();
     const waiter = this.#waiters.shift();
-    if (waiter) waiter.resolve(this.#lend(usable ? connection : new Connection(this.#options)));
+    if (waiter) waiter.resolve(this.#lend(usable ? connection : this.#open()));
     else if (usable) this.#idle.push(connection);
+  }
+
+  #open(): Connection {
+    const connection = new Connection(this.#options);
+    connection.lost.addEventListener("abort", () => {
+      const index = this.#idle.indexOf(connection);
+      if (index < 0 || this.#ended) return;
+      this.#idle.splice(index, 1);
+      this.onIdleLost();
+    });
+    return connection;
   }
 
   #lend(connection: Connection): Connection {

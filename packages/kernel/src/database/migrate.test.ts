@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { type TestDatabase, testDatabase } from "@switchboard/testkit/database";
+import { eventually } from "@switchboard/testkit/eventually";
 import { pino } from "pino";
 import postgres from "postgres";
 import { MigrationConflict, migrate } from "./migrate.ts";
@@ -42,6 +43,19 @@ describe("migrate", () => {
     await file("0003-more.sql", "INSERT INTO thing VALUES (2); INSERT INTO thing VALUES (3);");
     await run();
     assert.equal((await admin`select 1 from notes.thing`).length, 3);
+  });
+
+  it("gives up when it is told to, also while another process migrates", async () => {
+    await admin`select pg_advisory_lock(hashtextextended('switchboard.migrate.notes', 0))`;
+    const stop = new AbortController();
+    const migrating = migrate({ url: server.url("notes_owner"), schema: "notes", folder, log, signal: stop.signal });
+    migrating.catch(() => {});
+    await eventually(async () => {
+      const waiting = await admin`select 1 from pg_locks where locktype = 'advisory' and not granted`;
+      assert.equal(waiting.length, 1);
+    });
+    stop.abort();
+    await assert.rejects(migrating);
   });
 
   it("many processes at once apply each file once", async () => {

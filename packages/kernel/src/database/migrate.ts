@@ -28,14 +28,19 @@ export interface MigrateOptions {
   /** The service's own migrations: every `*.sql` in it. */
   readonly folder: string;
   readonly log: Logger;
+  /** Gives up, also while another process migrates; what is not committed then is not done. */
+  readonly signal?: AbortSignal;
 }
 
 const KERNEL_FOLDER = join(import.meta.dirname, "migrations");
 
 /** Applies the kernel's own migrations of a service's schema (outbox, inbox, stored answers), then the service's. */
-export async function migrate({ url, schema, folder, log }: MigrateOptions): Promise<void> {
+export async function migrate({ url, schema, folder, log, signal }: MigrateOptions): Promise<void> {
   const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {} });
+  const giveUp = () => void sql.end({ timeout: 0 });
+  signal?.addEventListener("abort", giveUp, { once: true });
   try {
+    signal?.throwIfAborted();
     const kernel = await readMigrations(KERNEL_FOLDER);
     const files = [
       ...kernel.map(({ name, text }) => ({ name: `kernel/${name}`, text })),
@@ -44,6 +49,7 @@ export async function migrate({ url, schema, folder, log }: MigrateOptions): Pro
     const applied = await applyMigrations({ sql, schema, files });
     if (applied.length > 0) log.info({ schema, applied }, "migrated");
   } finally {
+    signal?.removeEventListener("abort", giveUp);
     await sql.end({ timeout: 1 });
   }
 }

@@ -70,12 +70,12 @@ export function openDatabase({ url, schema, poolSize = 5, log }: OpenDatabaseOpt
   };
 }
 
-/** Asks the server where nothing else did for a while, so that an idle process knows how things are. */
+/** Asks the server where nothing else did for a while, and when an idle connection is lost: an idle process knows how things are. */
 function probing(pool: ConnectionPool, log: Logger): NodeJS.Timeout {
   let away = false;
   let asking = false;
   const ask = async () => {
-    if (asking || performance.now() - pool.answerTime < PROBE_EVERY_MS) return;
+    if (asking) return;
     asking = true;
     try {
       await pool.use((connection) => connection.query("select 1"));
@@ -88,5 +88,7 @@ function probing(pool: ConnectionPool, log: Logger): NodeJS.Timeout {
       asking = false;
     }
   };
-  return setInterval(ask, PROBE_EVERY_MS).unref();
+  pool.onIdleLost = () => void ask();
+  const askIfSilent = () => performance.now() - pool.answerTime < PROBE_EVERY_MS || ask();
+  return setInterval(askIfSilent, PROBE_EVERY_MS).unref();
 }

@@ -2,9 +2,13 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient } from "@connectrpc/connect";
 import { serviceNameOf } from "@switchboard/contract/service-name";
+import type { Metrics } from "../telemetry/metrics.ts";
 import { type Channel, type ChannelOptions, openChannel } from "./channel.ts";
+import { measured } from "./measured.ts";
 
-export type ClientsOptions = Omit<ChannelOptions, "service">;
+export interface ClientsOptions extends Omit<ChannelOptions, "service"> {
+  readonly metrics?: Pick<Metrics, "clientDuration">;
+}
 
 export interface Clients extends AsyncDisposable {
   /** A client of the service's instances. Its errors are ConnectErrors; see channel.ts. */
@@ -20,7 +24,7 @@ export function openClients(options: ClientsOptions): Clients {
       const service = serviceNameOf(descriptor.file.proto.package);
       const channel = channels.get(service) ?? openChannel({ ...options, service });
       channels.set(service, channel);
-      return createClient(descriptor, channel);
+      return createClient(descriptor, options.metrics ? measured(channel, options.metrics, options.now) : channel);
     },
     problems: () => [...channels.values()].flatMap((channel) => channel.problem() ?? []),
     async [Symbol.asyncDispose]() {

@@ -5,7 +5,7 @@ import { errorFromJson, errorToJson } from "@connectrpc/connect/protocol-connect
 import { AppError } from "@switchboard/contract/app-error";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@switchboard/gen/google/rpc/error_details_pb";
 import { z } from "zod";
-import { reasonOf, toConnectError } from "./errors.ts";
+import { fromAppError, reasonOf, toConnectError } from "./errors.ts";
 import { check } from "./validate.ts";
 
 /** What arrives at the other end. */
@@ -33,6 +33,11 @@ describe("what a caller reads out of an error", () => {
     const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
     assert.deepEqual([delay?.seconds, delay?.nanos], [1n, 500_000_000]);
     assert.ok(!JSON.stringify(errorToJson(error, undefined)).includes("secret"));
+  });
+
+  test("the time to wait stands in a header too, in whole seconds", () => {
+    const error = fromAppError(new AppError("RATE_LIMITED", "too many calls", { retryAfterMs: 1_500 }));
+    assert.equal(error.metadata.get("retry-after"), "2");
   });
 
   for (const [name, thrown] of [

@@ -92,6 +92,8 @@ export function fromAppError(error: AppError, metadata?: Headers): ConnectError 
     converted.details.push({ desc: BadRequestSchema, value: { fieldViolations: violations.map((v) => ({ ...v })) } });
   }
   if (retryAfterMs !== undefined) {
+    // RFC 9110, section 10.2.3: whole seconds.
+    converted.metadata.set("retry-after", String(Math.ceil(retryAfterMs / 1_000)));
     converted.details.push({ desc: RetryInfoSchema, value: { retryDelay: durationFromMs(retryAfterMs) } });
   }
   return converted;

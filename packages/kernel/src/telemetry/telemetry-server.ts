@@ -28,8 +28,11 @@ export async function startTelemetryServer(options: {
       response.statusCode = lacking.length === 0 ? 200 : 503;
       response.end(lacking.length === 0 ? "ok\n" : `${lacking.join("\n")}\n`);
     } else if (path === "/metrics") {
+      // What cannot be read now is the scraper's next question.
+      const text = await metrics.metrics().catch(() => undefined);
+      response.statusCode = text === undefined ? 503 : 200;
       response.setHeader("content-type", metrics.contentType);
-      response.end(await metrics.metrics());
+      response.end(text);
     } else {
       response.statusCode = 404;
       response.end("there are /livez, /readyz and /metrics\n");

@@ -122,3 +122,16 @@ test("what has expired is forgotten, after the clocks' tolerance", async () => {
   state.now += 2_000;
   await eventually(() => assert.equal(revocations.isRevoked("short"), false));
 });
+
+test("what has expired is forgotten while the feed goes on, without another reading", async () => {
+  const { state, bus, options, broadcast } = auth();
+  await using revocations = openRevocations({ ...options, bus });
+  await revocations.ready;
+  broadcast("short");
+  state.now += 691_000;
+  broadcast("later");
+  const { length: reads } = state.reads;
+  await eventually(() => assert.equal(revocations.isRevoked("short"), false));
+  assert.equal(revocations.isRevoked("later"), true);
+  assert.equal(state.reads.length, reads, "the feed was alive");
+});

@@ -67,6 +67,7 @@ export function openRevocations(options: RevocationsOptions): Revocations {
   };
   /** Subscribes before it reads, so that nothing falls between the two. */
   const read = async (): Promise<void> => {
+    forgetExpired();
     if (bus !== undefined) await subscribe(bus);
     const askedAt = now();
     if (!gap && askedAt - confirmedAt < silenceMs) return;
@@ -80,7 +81,6 @@ export function openRevocations(options: RevocationsOptions): Revocations {
       gap = true;
       throw error;
     }
-    forgetExpired();
   };
   const hear = (event: EventEnvelope): void => {
     confirmedAt = now();
