@@ -120,8 +120,10 @@ export class Watch {
       return;
     }
     for (const stream of [...streams.all()]) {
-      const stalled = stream.waiting !== undefined && now - stream.waitingSince >= limits.stallTimeoutMs;
-      if (stalled) this.#watched.stall(stream);
+      if (stream.waiting === undefined) continue;
+      // As long as the socket is full it is not the peer's windows that they wait for.
+      if (output.blocked) stream.waitingSince = now;
+      else if (now - stream.waitingSince >= limits.stallTimeoutMs) this.#watched.stall(stream);
     }
   }
 
