@@ -2,12 +2,14 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { type ClientConnection, type ClientOptions, openConnection } from "./client-connection.ts";
+import type { CloseReason } from "./connection.ts";
 import { Flag, FrameType, PREFACE } from "./frame.ts";
 import { FrameReader } from "./frame-reader.ts";
 import type { HeaderList } from "./header-list.ts";
 import { encodeBlock, type Fields } from "./hpack-encoder.ts";
 import { type ServerConnection, type ServerOptions, serveConnection } from "./server-connection.ts";
-import type { Stream, StreamEvents } from "./stream.ts";
+import type { ResetCause, Stream, StreamEvents } from "./stream.ts";
 
 export interface Frame {
   readonly type: number;
@@ -181,4 +183,87 @@ export async function testServer(options: Partial<ServerOptions> = {}): Promise<
       await closed;
     },
   };
+}
+
+export interface TestClient extends AsyncDisposable {
+  readonly client: ClientConnection;
+  readonly peer: RawPeer;
+  /** Why the client's connection ended. */
+  readonly reason: Promise<CloseReason>;
+}
+
+/** Our client, connected to a server that says nothing but its settings, unless told otherwise. */
+export async function testClient(options: ClientOptions = {}, begin = true): Promise<TestClient> {
+  const { promise: reason, resolve } = Promise.withResolvers<CloseReason>();
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  const client = openConnection(socket, {
+    ...options,
+    onClose(why) {
+      options.onClose?.(why);
+      resolve(why);
+    },
+  });
+  const [accepted] = (await once(server, "connection")) as [Socket];
+  const peer = new RawPeer(accepted, true);
+  if (begin) peer.send(EMPTY_SETTINGS, SETTINGS_ACK);
+  return {
+    client,
+    peer,
+    reason,
+    async [Symbol.asyncDispose]() {
+      client.destroy();
+      accepted.destroy();
+      const closed = once(server, "close");
+      server.close();
+      await closed;
+    },
+  };
+}
+
+/** What a call came to. */
+export interface Outcome {
+  readonly status: string;
+  readonly fields: readonly string[];
+  readonly body: Buffer;
+  readonly trailers: readonly string[] | undefined;
+  /** Undefined: it ended as it should. */
+  readonly reset: { readonly code: number; readonly cause: ResetCause } | undefined;
+}
+
+/** One call with a whole body. @throws where the connection has no room. */
+export function call(client: ClientConnection, head: Fields, body?: Uint8Array, rest?: Fields): Promise<Outcome> {
+  return new Promise((resolve) => {
+    let status = "";
+    let fields: readonly string[] = [];
+    let trailers: readonly string[] | undefined;
+    const chunks: Buffer[] = [];
+    const done = (reset?: Outcome["reset"]) =>
+      resolve({ status, fields, body: Buffer.concat(chunks), trailers, reset });
+    const stream = client.request({
+      head,
+      rest,
+      endStream: body === undefined,
+      events: {
+        onHeaders(_stream, list) {
+          status = list.status;
+          fields = list.fields;
+        },
+        onData(stream, chunk) {
+          chunks.push(chunk);
+          stream.consume(chunk.length);
+        },
+        onTrailers(_stream, list) {
+          trailers = list.fields;
+        },
+        onReset: (_stream, code, cause) => done({ code, cause }),
+        onDrain() {},
+        onClose: () => done(),
+      },
+    });
+    if (stream === undefined) throw new Error("the connection has no room");
+    if (body !== undefined) stream.write(body, true);
+  });
 }
