@@ -94,7 +94,8 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
   };
   const pipeline = inOrder(stages);
 
-  const serve = async (exchange: Exchange): Promise<void> => {
+  const serve = async (open: () => Exchange): Promise<void> => {
+    const exchange = open();
     const call = new GatewayCall(exchange, addresses.of(exchange), now());
     underWay.add(call);
     call.exchange.onClosed(() => measure(call));
@@ -114,10 +115,10 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
       { rpc_method: method, rpc_response_status_code: outcome || "canceled" },
       (now() - arrivalTime) / 1_000,
     );
-  const accept = (exchange: Exchange) => {
-    serve(exchange).catch((error: unknown) => {
+  const accept = (open: () => Exchange, cut: () => void) => {
+    serve(open).catch((error: unknown) => {
       log.error({ err: error }, "a call could not even be refused");
-      exchange.reset();
+      cut();
     });
   };
 
@@ -127,8 +128,18 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
     tls: config.tls,
     limits: { maxHeaderBytes: config.maxHeaderBytes, maxConcurrentStreams: config.maxStreamsPerConnection },
     log,
-    onRequest: (request, response) => accept(http1Exchange(request, response)),
-    onStream: (stream, headers) => accept(new Http2Exchange(stream, headers)),
+    onRequest(request, response) {
+      accept(
+        () => http1Exchange(request, response),
+        () => request.socket.destroy(),
+      );
+    },
+    onStream(stream, headers) {
+      accept(
+        () => new Http2Exchange(stream, headers),
+        () => stream.destroy(new Error("the call was cut")),
+      );
+    },
   });
   const revoked = () => new AppError("CREDENTIAL_REVOKED", "the session or API key of this call was revoked");
   const watching = setInterval(() => {

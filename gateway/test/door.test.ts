@@ -131,6 +131,10 @@ test("requests that two parsers could read differently are refused", async () =>
   }
   assert.ok(!probe.calls.includes("Write"));
   assert.match(await exchange(under.port, "nonsense\r\n\r\n"), /^HTTP\/1\.1 400 /);
+  // HTTP/0.9, and HTTP/2 as nobody speaks it: one packet of a stranger must not end the process.
+  for (const line of ["GET /", "GET / HTTP/2.0\r\nhost: x", "GET / HTTP/3.0\r\nhost: x"]) {
+    assert.match(await exchange(under.port, `${line}\r\n\r\n`), /^HTTP\/1\.1 [45]0[05] /, line);
+  }
   assert.equal((await under.client().write({ text: "still here" })).text, "still here");
 });
 

@@ -1,5 +1,5 @@
 /** An exchange over node:http. */
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
 import type { Request, Response } from "@switchboard/kernel/rpc/listener";
 import type { AnswerShape, Exchange } from "./exchange.ts";
@@ -11,8 +11,8 @@ import type { AnswerShape, Exchange } from "./exchange.ts";
 const LINGER_MS = 2_000;
 
 export function http1Exchange(request: Request, response: Response): Exchange {
-  if (request.httpVersionMajor !== 1) throw new Error("HTTP/2 requests come as streams");
-  return new Http1Exchange(request as IncomingMessage, response as ServerResponse);
+  if (!(request instanceof IncomingMessage)) throw new Error("HTTP/2 requests come as streams");
+  return new Http1Exchange(request, response as ServerResponse);
 }
 
 class Http1Exchange implements Exchange {

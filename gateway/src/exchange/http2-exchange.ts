@@ -18,6 +18,7 @@ export class Http2Exchange implements Exchange {
   #trailers: OutgoingHttpHeaders | undefined;
 
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+    stream.on("error", () => {});
     const socket = stream.session?.socket;
     this.method = headers[":method"] ?? "";
     this.target = headers[":path"] ?? "/";
@@ -27,7 +28,6 @@ export class Http2Exchange implements Exchange {
     this.secure = (socket as Partial<TLSSocket> | undefined)?.encrypted === true;
     this.hasBody = !stream.endAfterHeaders;
     this.body = stream;
-    stream.on("error", () => {});
   }
 
   get begun(): boolean {

@@ -81,6 +81,11 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     noDelay: true,
   });
   http1.on("request", (request, response) => {
+    if (request.httpVersionMajor !== 1) {
+      // Node's parser takes "GET /" alone for HTTP/0.9 and "HTTP/2.0" for a version of this syntax (RFC 9110, 15.6.6).
+      response.writeHead(505, { connection: "close" }).end();
+      return;
+    }
     if (refusing) response.setHeader("connection", "close");
     answering.add(response);
     response.once("close", () => answering.delete(response));

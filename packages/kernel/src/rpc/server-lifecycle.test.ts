@@ -247,11 +247,18 @@ describe("connections that only cost", () => {
 
   test("speak neither protocol, or say not where to: refused, and the server lives", async () => {
     await using under = await serverUnderTest();
-    for (const bytes of ["\x16\x03\x01 TLS hello", "GET / HTTP/1.0\r\n\r\n", "GET //[ HTTP/1.1\r\nhost: x\r\n\r\n"]) {
+    for (const [bytes, status] of [
+      ["\x16\x03\x01 TLS hello", 400],
+      ["GET / HTTP/1.0\r\n\r\n", 400],
+      ["GET //[ HTTP/1.1\r\nhost: x\r\n\r\n", 400],
+      ["GET /\r\n\r\n", 505],
+      ["GET / HTTP/2.0\r\nhost: x\r\n\r\n", 505],
+      ["GET / HTTP/1.5\r\nhost: x\r\n\r\n", 400],
+    ] as const) {
       const socket = await open(under.url);
       socket.write(bytes);
       const [answer] = await once(socket, "data");
-      assert.match(String(answer), /^HTTP\/1\.[01] 4\d\d/);
+      assert.match(String(answer), new RegExp(`^HTTP/1\\.[01] ${status}`), bytes);
       socket.destroy();
     }
     assert.equal((await rawHttp1(under.url, { path: "/none", method: "GET" })).status, 404);
