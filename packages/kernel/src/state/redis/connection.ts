@@ -74,7 +74,8 @@ export class RedisConnection implements AsyncDisposable {
       },
       (error) => {
         this.#tried = true;
-        this.#note(error);
+        // What the client told of is the reason: this says only that it closed the connection then.
+        if (this.#failure === undefined) this.#note(error);
         this.#leave();
       },
     );

@@ -28,7 +28,7 @@ const COMMANDS = `get set del exists pexpire time eval evalsha
  * @throws Error where Redis cannot be asked, or refuses.
  */
 export async function provisionRedis({ services, ...connection }: RedisProvision): Promise<void> {
-  const client = createClient(connection, "switchboard provision") as Redis;
+  const client = createClient(connection, "switchboard:provision") as Redis;
   let failure: unknown;
   client.on("error", (error) => {
     failure = error;
