@@ -26,6 +26,7 @@ export interface RedisEngine extends AsyncDisposable {
   kill(): Promise<void>;
   /** Again at the same address, with the same users and without data. */
   start(): Promise<void>;
+  provision(): Promise<void>;
 }
 
 export interface RedisEngineOptions {
@@ -53,9 +54,9 @@ export async function openRedisEngine({
   const admin = new Redis(server.port, "127.0.0.1", { retryStrategy: () => 20, maxRetriesPerRequest: null });
   admin.on("error", () => {});
   stack.defer(() => admin.disconnect());
-  if (provisioned) {
-    await provisionRedis({ url: server.url, services: SERVICES.map((name) => ({ name, password: password(name) })) });
-  }
+  const provision = () =>
+    provisionRedis({ url: server.url, services: SERVICES.map((name) => ({ name, password: password(name) })) });
+  if (provisioned) await provision();
   const kept = stack.move();
   const urlAt = (port: number, service: string) => `redis://${service}:${password(service)}@127.0.0.1:${port}`;
   return {
@@ -79,6 +80,7 @@ export async function openRedisEngine({
     start: async () => {
       server = await startRedis({ ...options, port: server.port });
     },
+    provision,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }

@@ -15,10 +15,13 @@ export class RedisAway extends Error {
   }
 }
 
-/** By the first word of an error reply; in Redis 6 the reply of a script has it further behind. */
+/** By the first word of an error reply; the reply of a script may have it further behind, or say it in words of its own. */
 const refusals: ReadonlyArray<readonly [RegExp, string]> = [
   [/\b(WRONGPASS|NOAUTH)\b/, "the state (Redis) does not know the user of this process: provision it"],
-  [/\bNOPERM\b/, "the state (Redis) refuses what the user of this process must be allowed to do: provision it anew"],
+  [
+    /\bNOPERM\b|^ERR The user executing the script can't/,
+    "the state (Redis) refuses what the user of this process must be allowed to do: provision it anew",
+  ],
   [/\bOOM\b/, "the state (Redis) is out of memory"],
   [/\b(MISCONF|NOREPLICAS|READONLY)\b/, "the state (Redis) takes no writes at the moment"],
   [/\b(LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|UNKILLABLE)\b/, "the state (Redis) is not ready"],
