@@ -14,7 +14,10 @@ import { Stream, type StreamEvents } from "./stream.ts";
 
 export interface ServerOptions {
   readonly limits?: Partial<Limits> | undefined;
-  /** A request. @returns who gets the rest of it. `endStream`: nothing is to come. */
+  /**
+   * A request. `endStream`: nothing is to come of it. @returns who is told of the rest; set `stream.events` first where the stream
+   * may end before that, by answering at once.
+   */
   readonly onStream: (stream: Stream, headers: HeaderList, endStream: boolean) => StreamEvents;
   /** The connection is over. @param reason undefined: as both sides wished. */
   readonly onClose?: ((reason: CloseReason) => void) | undefined;
