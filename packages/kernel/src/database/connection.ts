@@ -28,6 +28,8 @@ const MAX_PREPARED_LENGTH = 2_000;
 export class Connection implements AsyncDisposable {
   readonly #sql: Sql;
   readonly #loss = new AbortController();
+  /** Ends the statements under way: those that postgres.js has not sent yet it would forget. */
+  readonly #waiting = new Set<(reason: unknown) => void>();
   readonly #listeners = new Map<string, (payload: string) => void>();
   /** By performance.now(). */
   readonly openTime = performance.now();
@@ -52,6 +54,11 @@ export class Connection implements AsyncDisposable {
       onnotify: (channel: string, payload: string) => this.#listeners.get(channel)?.(payload),
     };
     this.#sql = postgres(options.url, driverOptions) as unknown as Sql;
+    // Else postgres.js would connect anew for the statements that still wait, and nobody would end that one.
+    this.lost.addEventListener("abort", () => {
+      for (const reject of this.#waiting) reject(this.lost.reason);
+      void this.#end();
+    });
   }
 
   /** Aborted when the connection is no more. */
@@ -78,6 +85,10 @@ export class Connection implements AsyncDisposable {
   /** Ends it; what is under way is cut off. Never fails. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#loss.abort(new ConnectionLost("the connection to PostgreSQL was ended"));
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
     await this.#sql.end({ timeout: 0 }).catch(() => {});
   }
 
@@ -88,14 +99,19 @@ export class Connection implements AsyncDisposable {
 
   async #run<T>(statement: () => PromiseLike<T>): Promise<T> {
     if (this.lost.aborted) throw this.lost.reason;
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#waiting.add(reject);
     try {
-      const result = await statement();
+      statement().then(resolve, reject);
+      const result = await promise;
       this.established = true;
       return result;
     } catch (error) {
       // Before the socket closes there is a moment in which a further statement would never be answered.
       if (isConnectionFailure(error)) this.#loss.abort(error);
       throw error;
+    } finally {
+      this.#waiting.delete(reject);
     }
   }
 }
