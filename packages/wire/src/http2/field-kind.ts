@@ -49,15 +49,23 @@ export function kindOfName(name: string): number {
   return name.length === 0 ? FieldKind.INVALID : FieldKind.PLAIN;
 }
 
-/** Whether a value's bytes are free of NUL, CR and LF, and of white space at its ends (RFC 9113, section 8.2.1). */
+/**
+ * Whether a value's bytes are free of control characters other than tabs, and of white space at its ends. RFC 9113, section 8.2.1,
+ * forbids NUL, CR and LF; RFC 9110, section 5.5, lets the others be refused too: they belong in no log and no upstream.
+ */
 export function isFieldValue(bytes: Uint8Array, start: number, end: number): boolean {
   if (start === end) return true;
-  const first = bytes[start] as number;
-  const last = bytes[end - 1] as number;
-  if (first === 0x20 || first === 0x09 || last === 0x20 || last === 0x09) return false;
+  if (isBlank(bytes[start] as number) || isBlank(bytes[end - 1] as number)) return false;
   for (let i = start; i < end; i++) {
-    const byte = bytes[i] as number;
-    if (byte <= 0x0d && (byte === 0 || byte === 0x0a || byte === 0x0d)) return false;
+    if (isControl(bytes[i] as number)) return false;
   }
   return true;
+}
+
+export function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
+export function isControl(code: number): boolean {
+  return (code < 0x20 && code !== 0x09) || code === 0x7f;
 }

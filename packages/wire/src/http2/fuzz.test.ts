@@ -15,7 +15,7 @@ import { Flag, FrameType, PREFACE } from "./frame.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
 import { encodeBlock, type Fields } from "./hpack-encoder.ts";
-import { EMPTY_SETTINGS, echo, frame, OK, POST, RawPeer, SETTINGS_ACK } from "./raw-peer.fake.ts";
+import { EMPTY_SETTINGS, echo, frame, number, OK, POST, RawPeer, SETTINGS_ACK, setting } from "./raw-peer.fake.ts";
 import { serveConnection } from "./server-connection.ts";
 import type { Stream, StreamEvents } from "./stream.ts";
 
@@ -50,20 +50,54 @@ const anyFrame = fc
   })
   .map(({ type, flags, id, payload }) => frame(type, flags, id, payload));
 
+/** Without these nothing would get beyond the first fault. */
 const wellFormed = fc.constantFrom(
   frame(FrameType.HEADERS, Flag.END_HEADERS, 1, REQUEST),
   frame(FrameType.HEADERS, Flag.END_HEADERS | Flag.END_STREAM, 3, encodeBlock(POST)),
+  frame(FrameType.HEADERS, Flag.END_HEADERS, 5, encodeBlock(POST)),
+  frame(FrameType.HEADERS, Flag.END_HEADERS | Flag.END_STREAM, 5, encodeBlock(["grpc-status", "0"])),
+  frame(FrameType.HEADERS, Flag.END_HEADERS, 1, encodeBlock([":status", "200"])),
+  frame(FrameType.HEADERS, Flag.END_HEADERS, 3, encodeBlock([":status", "200", "content-length", "5"])),
+  Buffer.concat([
+    frame(FrameType.HEADERS, 0, 7, REQUEST.subarray(0, 5)),
+    frame(FrameType.CONTINUATION, 0, 7, REQUEST.subarray(5, 6)),
+    frame(FrameType.CONTINUATION, Flag.END_HEADERS, 7, REQUEST.subarray(6)),
+  ]),
   frame(FrameType.DATA, 0, 1, Buffer.from("hel")),
   frame(FrameType.DATA, Flag.END_STREAM, 1, Buffer.from("lo")),
-  frame(FrameType.SETTINGS, 0, 0),
+  frame(FrameType.DATA, Flag.END_STREAM | Flag.PADDED, 3, Buffer.from("\x02hello\0\0")),
+  frame(FrameType.DATA, 0, 5, Buffer.alloc(16_384)),
+  setting(1, 0),
+  setting(1, 100),
+  setting(3, 1),
+  setting(4, 0),
+  setting(4, 10),
+  setting(4, 200_000),
+  setting(5, 20_000),
+  setting(6, 100),
+  number(FrameType.WINDOW_UPDATE, 0, 100_000),
+  number(FrameType.WINDOW_UPDATE, 1, 1),
+  number(FrameType.WINDOW_UPDATE, 5, 100_000),
+  number(FrameType.RST_STREAM, 1, ErrorCode.CANCEL),
+  number(FrameType.RST_STREAM, 5, ErrorCode.REFUSED_STREAM),
+  frame(FrameType.PRIORITY, 0, 9, Buffer.from("0000000110", "hex")),
+  frame(FrameType.PING, 0, 0, Buffer.alloc(8)),
+  frame(FrameType.PING, Flag.ACK, 0, Buffer.from("0000000000000001", "hex")),
+  frame(FrameType.GOAWAY, 0, 0, Buffer.from("0000000300000000", "hex")),
 );
 
 const mutation = fc.record({ at: fc.nat(), byte: fc.nat(255), kind: fc.constantFrom("set", "flip", "cut", "double") });
 
 /** What a peer sends after its settings, and how it arrives. */
 const traffic = fc.record({
-  frames: fc.array(fc.oneof(anyFrame, wellFormed), { minLength: 1, maxLength: 25 }),
-  mutations: fc.array(mutation, { maxLength: 4 }),
+  frames: fc.array(fc.oneof({ weight: 1, arbitrary: anyFrame }, { weight: 12, arbitrary: wellFormed }), {
+    minLength: 1,
+    maxLength: 40,
+  }),
+  mutations: fc.oneof(
+    { weight: 2, arbitrary: fc.constant([]) },
+    { weight: 1, arbitrary: fc.array(mutation, { maxLength: 4 }) },
+  ),
   cuts: fc.array(fc.integer({ min: 1, max: 3_000 }), { minLength: 1, maxLength: 5 }),
 });
 
@@ -141,6 +175,7 @@ test("a server survives anything, and every stream it hands out ends once", asyn
       const told = new Told();
       const closed = new Promise((resolve) => {
         serveConnection(ours, {
+          limits: { streamWindowBytes: 65_535, connectionWindowBytes: 65_535, outputHighWaterBytes: 20_000 },
           onStream(stream, _list, endStream) {
             told.open += 1;
             const events = told.events(echo);

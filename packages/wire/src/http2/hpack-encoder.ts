@@ -2,7 +2,7 @@
  * Encodes header blocks (RFC 7541, section 6). Blocks of answers are encoded once and sent many times: they use no
  * dynamic table. A client's requests to one peer share most of their fields: those go into the table once.
  */
-import { FieldKind, kindOfName } from "./field-kind.ts";
+import { FieldKind, isBlank, isControl, kindOfName } from "./field-kind.ts";
 import { INITIAL_TABLE_BYTES } from "./hpack-decoder.ts";
 import { ENTRY_OVERHEAD_BYTES, STATIC_TABLE } from "./hpack-table.ts";
 import { encodeHuffman, huffmanLength } from "./huffman.ts";
@@ -68,7 +68,7 @@ class BlockBuffer {
     }
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i);
-      if (code > 0xff || code === 0 || code === 0x0a || code === 0x0d) throw unsendable();
+      if (code > 0xff || isControl(code)) throw unsendable();
       this.bytes[at++] = code;
     }
     this.length = at;
@@ -106,7 +106,7 @@ class BlockBuffer {
   }
 }
 
-const FORBIDDEN = /[\0\r\n]|[^\0-\xff]/;
+const FORBIDDEN = /[^\t\x20-\x7e\x80-\xff]/;
 
 /**
  * A block that any connection may send at any time.
@@ -265,10 +265,6 @@ function trimmed(value: string): string {
   return isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))
     ? value.replace(/^[ \t]+|[ \t]+$/g, "")
     : value;
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
 }
 
 function unsendable(): TypeError {

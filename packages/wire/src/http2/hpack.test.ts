@@ -334,6 +334,7 @@ describe("the encoder", () => {
       ["connection", "close"],
       ["x", "a\r\nb"],
       ["x", "\0"],
+      ["x", "\x7f"],
       ["x", "\u20ac"],
       ["x", `${"y".repeat(60)}\n`],
     ]) {

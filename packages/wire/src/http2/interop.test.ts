@@ -212,9 +212,10 @@ function pour(stream: Stream, bytes: number): () => void {
   };
 }
 
-describe("100 MB", () => {
-  const SIZE = 100 * 1024 * 1024;
-  const FLAT_BYTES = 40 * 1024 * 1024;
+describe("300 MB", () => {
+  const SIZE = 300 * 1024 * 1024;
+  /** Most of it is what the garbage collector has not looked at yet. */
+  const FLAT_BYTES = 100 * 1024 * 1024;
 
   for (const direction of ["down", "up"] as const) {
     it(`go ${direction} with flat memory, at the pace of a slow receiver`, async () => {

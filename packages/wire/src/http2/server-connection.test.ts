@@ -138,6 +138,11 @@ describe("only the stream ends", () => {
       PROTOCOL_ERROR,
       [frame(1, Flag.END_HEADERS, 1, Buffer.concat([encodeBlock(GET), bytes("000161030d0a62")]))],
     ],
+    // Found by fuzz: Node drops such a field without a word.
+    "by a value with a control character": [
+      PROTOCOL_ERROR,
+      [frame(1, Flag.END_HEADERS, 1, Buffer.concat([encodeBlock(GET), bytes("0001610101")]))],
+    ],
     "by a value with white space before it": [
       PROTOCOL_ERROR,
       [frame(1, Flag.END_HEADERS, 1, Buffer.concat([encodeBlock(GET), bytes("0001610220" + "62")]))],
