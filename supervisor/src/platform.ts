@@ -13,6 +13,8 @@ import { readManifests, type ServiceManifest } from "./manifest.ts";
 import type { Settings } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
 
+const TELL_EVERY_MS = 10_000;
+
 export interface Platform extends AsyncDisposable {
   /** Resolves when every process is ready. @throws where one is hopeless. */
   readonly ready: Promise<void>;
@@ -77,7 +79,7 @@ export async function startPlatform(
 
   const stopped = new AbortController();
   stack.defer(() => stopped.abort());
-  const ready = Promise.race([allReady(processes, stopped.signal), hopeless.promise]);
+  const ready = Promise.race([allReady(processes, terminal, stopped.signal), hopeless.promise]);
   const rest = stack.move();
   return {
     ready,
@@ -141,10 +143,19 @@ async function provision(manifests: readonly ServiceManifest[], master: string, 
   if (code !== 0) throw new Error("the database could not be prepared; the reason is above");
 }
 
-async function allReady(processes: readonly ManagedProcess[], stopped: AbortSignal): Promise<void> {
+/** Says from time to time what it waits for. */
+async function allReady(processes: readonly ManagedProcess[], terminal: Terminal, stopped: AbortSignal): Promise<void> {
+  let tellTime = performance.now() + TELL_EVERY_MS;
   while (!stopped.aborted) {
-    const problems = await Promise.all(processes.map((managed) => managed.problems()));
-    if (problems.every((lacking) => lacking.length === 0)) return;
+    const lacking = await Promise.all(
+      processes.map(async (managed) => (await managed.problems()).map((problem) => `${managed.name}: ${problem}`)),
+    );
+    const lines = lacking.flat();
+    if (lines.length === 0) return;
+    if (performance.now() > tellTime) {
+      terminal.line(`not ready yet: ${lines.join("; ")}`);
+      tellTime += TELL_EVERY_MS;
+    }
     await delay(50);
   }
 }
