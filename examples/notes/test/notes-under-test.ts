@@ -50,7 +50,7 @@ export async function startNotes(): Promise<NotesUnderTest> {
   const neighbours = fakeNeighbours();
   const { client } = neighbours;
   const authorizer = remoteAuthorizer(client(AuthzService));
-  const writes = createWrites({ database, now: Date.now });
+  const writes = createWrites({ database, secret: "a secret of the notes' for tests", now: Date.now });
   const state = Object.create(null);
   const service = createNotesService({ database, writes, state, authorizer, client, log, now: Date.now });
   const consumers = service.consumers ?? [];

@@ -63,7 +63,7 @@ export async function runService<Shape extends z.ZodRawShape>(
     openDatabase({ url: config.databaseUrl, schema: name, poolSize: config.databasePool, log }),
   );
   runtime.addCheck(() => database.problem());
-  const writes = createWrites({ database, now });
+  const writes = createWrites({ database, secret: config.serviceSecret, now });
   const { authorizer, client } = runtime;
   const { contractOf } = runtime;
   const deps: PlatformDeps = { database, writes, authorizer, client, contractOf, log, now, ...ports };

@@ -146,7 +146,7 @@ async function startInstance({ url, environment, neighbours, state, now, log }: 
   );
   const database = stack.use(openDatabase({ url, schema: "auth", log }));
   const authorizer = { check: () => Promise.resolve(false) };
-  const writes = createWrites({ database, now });
+  const writes = createWrites({ database, secret: "a secret of Auth's for tests", now });
   const client = neighbours.client;
   const service = createAuthService({ database, writes, state, log, authorizer, client, now }, config);
   const { rpcs, trust } = service;

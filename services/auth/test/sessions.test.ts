@@ -76,6 +76,16 @@ describe("ChangePassword", () => {
     await signIn(email);
   });
 
+  test("repeated with its request_id and another password, is refused by name and changes nothing", async () => {
+    const { email, self } = await newPerson(auth);
+    const request = { currentPassword: GOOD_PASSWORD, newPassword, requestId: newId() };
+    await self.changePassword(request);
+    const another = { ...request, currentPassword: newPassword, newPassword: "an even better password" };
+    await refused("REQUEST_ID_REUSED", self.changePassword(another));
+    await refused("REQUEST_ID_REUSED", self.changePassword({ ...request, currentPassword: "not the password" }));
+    await signIn(email, newPassword);
+  });
+
   test("of two at once lets one pass", async () => {
     const { email, self } = await newPerson(auth);
     const passwords = ["first of the two passwords", "second of the two passwords"];

@@ -58,7 +58,7 @@ describe("SignUp", () => {
     const request = { email: "first@example.com", password: GOOD_PASSWORD, displayName: "Ada", requestId: newId() };
     await auth.as().signUp(request);
     const people = auth.neighbours.people.size;
-    await refused("WRONG_CREDENTIALS", auth.as().signUp({ ...request, password: `${GOOD_PASSWORD}!` }));
+    await refused("REQUEST_ID_REUSED", auth.as().signUp({ ...request, password: `${GOOD_PASSWORD}!` }));
     await refused("REQUEST_ID_REUSED", auth.as().signUp({ ...request, displayName: "Eve" }));
     await refused("REQUEST_ID_REUSED", auth.as().signUp({ ...request, email: "second@example.com" }));
     await refused("INVALID_FIELD", auth.as().signUp({ ...request, requestId: "1" }));

@@ -40,7 +40,7 @@ export async function startIdentity(): Promise<IdentityUnderTest> {
   let offsetMs = 0;
   const now = () => Date.now() + offsetMs;
   const unused = { client: () => assert.fail("Identity calls nobody"), state: Object.create(null) };
-  const writes = createWrites({ database, now });
+  const writes = createWrites({ database, secret: "a secret of Identity's for tests", now });
   const service = createIdentityService({ database, writes, authorizer, log, now, ...unused });
   const under = stack.use(await serviceUnderTest({ service, authorizer, now, log }));
   const closing = stack.move();

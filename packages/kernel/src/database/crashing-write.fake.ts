@@ -23,7 +23,7 @@ const call: Call = {
   object: "",
 };
 const database = openDatabase({ url, schema: "notes", log: pino({ level: "silent" }) });
-const writes = createWrites({ database, now: Date.now });
+const writes = createWrites({ database, secret: "the secret of the service notes", now: Date.now });
 const context = { values: createContextValues().set(callKey, call) };
 const request = { $typeName: method.input.typeName, requestId };
 await writes.write(method, request, context as never, async (tx) => {

@@ -1,4 +1,4 @@
-/** Messages without what `(switchboard.policy.v1.field).sensitive` marks: the form that may be stored and compared. */
+/** Messages without what `(switchboard.policy.v1.field).sensitive` marks: the form that may be stored. */
 import {
   clone,
   type DescField,

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
-import { create, type DescMessage, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { newId } from "@switchboard/contract/ids";
 import { resolvePolicy } from "@switchboard/contract/policy";
@@ -20,6 +21,8 @@ import { createWrites, purgeStoredAnswers, STORED_ANSWER_LIFETIME_MS } from "./s
 import type { Writes } from "./write.ts";
 
 const log = pino({ level: "silent" });
+/** Also what crashing-write.fake.ts has. */
+const secret = "the secret of the service notes";
 const { signUp, signIn, revokeAllSessions } = AuthService.method;
 const migrations = new URL("./fixtures/migrations", import.meta.url).pathname;
 
@@ -36,7 +39,7 @@ describe("safe writes", () => {
     await migrate({ url: server.url("notes_owner"), schema: "notes", folder: migrations, log });
     database = openDatabase({ url: server.url("notes"), schema: "notes", log });
     admin = postgres(server.adminUrl, { max: 1, onnotice: () => {} });
-    writes = createWrites({ database, now: () => time });
+    writes = createWrites({ database, secret, now: () => time });
   });
   after(async () => {
     await admin?.end();
@@ -87,14 +90,29 @@ describe("safe writes", () => {
     assert.equal(first.tokens?.accessToken, "secret access");
   });
 
-  it("neither stores nor gives again what is sensitive, and does not compare it", async () => {
+  it("neither stores nor gives again what is sensitive", async () => {
     const call = callTo(signUp);
-    const requestId = newId();
-    await signUpOnce(call, { email: "a@example.com", password: "one", requestId });
-    const again = await signUpOnce(call, { email: "a@example.com", password: "another", requestId });
+    const request = { email: "a@example.com", password: "one", requestId: newId() };
+    await signUpOnce(call, request);
+    const again = await signUpOnce(call, request);
     assert.equal(again.tokens?.accessToken, "");
-    const [row] = await admin`select answer from notes.stored_answer where request_id = ${requestId}`;
+    const [row] = await admin`select answer from notes.stored_answer where request_id = ${request.requestId}`;
     assert.doesNotMatch(Buffer.from(row?.answer).toString("latin1"), /secret/);
+  });
+
+  it("tells what is sensitive apart, and keeps nothing that it could be guessed from without the secret", async () => {
+    const requestId = newId();
+    const request = create(signUp.input, { email: "a@example.com", password: "guess me", requestId });
+    await signUpOnce(callTo(signUp, "user:victim"), request);
+    const another = signUpOnce(callTo(signUp, "user:victim"), { ...request, password: "another" });
+    await assert.rejects(another, { reason: "REQUEST_ID_REUSED" });
+    const [kept] = await admin`select request_hash from notes.stored_answer where request_id = ${requestId}`;
+    const withoutId = toBinary(signUp.input, { ...request, requestId: "" });
+    assert.notDeepEqual(kept?.request_hash, createHash("sha256").update(withoutId).digest());
+    // The same request under another secret is not the same: who has the table alone can try nothing.
+    const elsewhere = createWrites({ database, secret: "another secret", now: () => time });
+    const guess = elsewhere.write(signUp, request, contextOf(callTo(signUp, "user:victim")), async () => ({}));
+    await assert.rejects(guess, { reason: "REQUEST_ID_REUSED" });
   });
 
   it("makes the answer anew where the method says how", async () => {
@@ -215,7 +233,7 @@ describe("safe writes", () => {
     const call = callTo(revokeAllSessions, "user:crash");
     const request = create(revokeAllSessions.input, { requestId });
     const unexpected = async () => Promise.reject(new Error("ran a second time"));
-    const answer = await createWrites({ database, now: Date.now }).write<DescMessage, DescMessage>(
+    const answer = await createWrites({ database, secret, now: Date.now }).write<DescMessage, DescMessage>(
       revokeAllSessions,
       request,
       contextOf(call),

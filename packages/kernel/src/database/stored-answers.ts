@@ -1,6 +1,7 @@
 /** Safe writes over the table `stored_answer`; see write.ts for what they promise. */
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 import {
+  clone,
   create,
   type DescMessage,
   fromBinary,
@@ -30,12 +31,23 @@ interface Key {
   readonly hash: Buffer;
 }
 
-export function createWrites(options: { readonly database: Database; readonly now: () => number }): Writes {
-  const { database, now } = options;
+export interface WritesOptions {
+  readonly database: Database;
+  /**
+   * The service's own secret, the same in all its instances. Requests are remembered under a key that is derived from it:
+   * they may hold passwords, and the table alone must not let anybody try them. With another secret, a request that comes
+   * again is taken for another one.
+   */
+  readonly secret: string;
+  readonly now: () => number;
+}
+
+export function createWrites({ database, secret, now }: WritesOptions): Writes {
+  const hashKey = new Uint8Array(hkdfSync("sha256", secret, "", "switchboard stored answers", 32));
   return {
     async write(method, request, context, change, { replay } = {}) {
       const call = callOf(context);
-      const key = keyOf(call, method.input, request);
+      const key = keyOf(call, method.input, request, hashKey);
       const audited = call.policy.audit === "write";
       const answer = await database.transaction(call, async (tx) => {
         const stored = key && (await claim(tx, key, now()));
@@ -69,7 +81,12 @@ export async function purgeStoredAnswers(database: Database, now: number, signal
 }
 
 /** Undefined: the request cannot be, or is not, recognized. */
-function keyOf<I extends DescMessage>(call: Call, schema: I, request: MessageShape<I>): Key | undefined {
+function keyOf<I extends DescMessage>(
+  call: Call,
+  schema: I,
+  request: MessageShape<I>,
+  hashKey: Uint8Array,
+): Key | undefined {
   const field = schema.fields.find(({ name, fieldKind }) => name === "request_id" && fieldKind === "scalar");
   if (field === undefined) return undefined;
   const requestId: unknown = Reflect.get(request, field.localName);
@@ -78,10 +95,10 @@ function keyOf<I extends DescMessage>(call: Call, schema: I, request: MessageSha
     const violations = [{ field: "request_id", description: "must be a UUID, new with every request" }];
     throw new AppError("INVALID_FIELD", "request_id must be a UUID", { violations });
   }
-  const compared = withoutSensitiveFields(schema, request);
-  // Part of the key already, where letter case does not count.
+  // The request_id is part of the key already, where letter case does not count.
+  const compared = clone(schema, request);
   Reflect.set(compared, field.localName, "");
-  const hash = createHash("sha256").update(toBinary(schema, compared)).digest();
+  const hash = createHmac("sha256", hashKey).update(toBinary(schema, compared)).digest();
   return { actor: call.actor, method: call.policy.name, requestId, hash };
 }
 

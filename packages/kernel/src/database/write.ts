@@ -17,8 +17,8 @@ export interface WriteOptions<O extends DescMessage> {
 export interface Writes {
   /**
    * Runs `change` for a request. Where the request has a `request_id` that this caller used before on this method, the
-   * stored answer is given again, for 24 h; with another body: AppError REQUEST_ID_REUSED. Parallel repeats wait for the
-   * first. The request's sensitive fields are not compared.
+   * stored answer is given again, for 24 h; with another body, its sensitive fields included: AppError REQUEST_ID_REUSED.
+   * Parallel repeats wait for the first.
    * `I` and `O` are the method's own messages: `write(AuthService.method.signUp, request, context, …)`.
    */
   write<I extends DescMessage, O extends DescMessage>(

@@ -43,7 +43,7 @@ export class SignUps {
   /**
    * The account of a sign-up: a new pending one, the pending one that was left by an earlier try with the same password,
    * or the active one that the same request made.
-   * @throws AppError ALREADY_EXISTS, REQUEST_ID_REUSED, WRONG_CREDENTIALS
+   * @throws AppError ALREADY_EXISTS, REQUEST_ID_REUSED
    */
   async begin(details: SignUpDetails): Promise<Account> {
     const { queries } = this.#deps.database;
@@ -94,12 +94,10 @@ export class SignUps {
   async #resume(account: Account, { email, password, requestId }: SignUpDetails): Promise<Account> {
     const sameRequest = requestId !== "" && account.signUpRequestId === requestId;
     const sameEmail = account.emailKey === emailKey(email);
-    if (sameRequest && !sameEmail) {
-      throw new AppError("REQUEST_ID_REUSED", "this request_id came before with another body; make a new one");
-    }
+    if (sameRequest && !sameEmail) throw otherRequest();
     if (account.state === "active" && !sameRequest) throw emailTaken();
     if (await this.#passwords.matches(password, account.passwordHash)) return account;
-    throw sameRequest ? wrongPassword() : emailTaken();
+    throw sameRequest ? otherRequest() : emailTaken();
   }
 
   /** Whether the person that Identity already has is this account's own: made by a try that heard no answer. */
@@ -122,8 +120,8 @@ export function emailTaken(): AppError {
   );
 }
 
-function wrongPassword(): AppError {
-  return new AppError("WRONG_CREDENTIALS", "the repeated sign-up has another password than the first");
+function otherRequest(): AppError {
+  return new AppError("REQUEST_ID_REUSED", "this request_id came before with another request; use a new one");
 }
 
 function unfinished(cause: ConnectError): AppError {
