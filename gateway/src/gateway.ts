@@ -88,6 +88,7 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
       },
     }),
     forward(call) {
+      call.exchange.wantBody();
       const handler = local.handler(call.path);
       return handler ? serveLocal(call, handler, now()) : toInstance(call);
     },

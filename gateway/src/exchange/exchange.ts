@@ -21,6 +21,8 @@ export interface Exchange {
   readonly hasBody: boolean;
   /** The request's bytes; paused until somebody listens. */
   readonly body: Readable;
+  /** Tells a sender that waits for it (`Expect: 100-continue`) to send the body. */
+  wantBody(): void;
   /** After `end` of the body: whether it is all of it. */
   bodyComplete(): boolean;
   /** Whether the head of the answer was sent. */

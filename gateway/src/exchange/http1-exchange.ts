@@ -3,12 +3,7 @@ import { IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from "
 import type { TLSSocket } from "node:tls";
 import type { Request, Response } from "@switchboard/kernel/rpc/listener";
 import type { AnswerShape, Exchange } from "./exchange.ts";
-
-/**
- * How long the rest of a request is read and thrown away after its answer: closing at once would make the system reset
- * the connection, and the answer be lost.
- */
-const LINGER_MS = 2_000;
+import { waitsForContinue } from "./request-headers.ts";
 
 export function http1Exchange(request: Request, response: Response): Exchange {
   if (!(request instanceof IncomingMessage)) throw new Error("HTTP/2 requests come as streams");
@@ -40,11 +35,15 @@ class Http1Exchange implements Exchange {
     this.#response = response;
     request.on("error", () => {});
     response.on("error", () => {});
-    response.once("finish", () => this.#linger());
   }
 
   get begun(): boolean {
     return this.#response.headersSent;
+  }
+
+  wantBody(): void {
+    const { headers, httpVersionMinor } = this.body;
+    if (httpVersionMinor === 1 && waitsForContinue(headers)) this.#response.writeContinue();
   }
 
   bodyComplete(): boolean {
@@ -83,15 +82,5 @@ class Http1Exchange implements Exchange {
 
   onClosed(listener: (finished: boolean) => void): void {
     this.#response.once("close", () => listener(this.#response.writableFinished));
-  }
-
-  #linger(): void {
-    const { body } = this;
-    if (body.complete) return;
-    const { socket } = body;
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-    body.once("close", () => clearTimeout(timer));
-    body.removeAllListeners("data");
-    body.resume();
   }
 }

@@ -3,7 +3,7 @@ import type { OutgoingHttpHeaders } from "node:http";
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import type { AnswerShape, Exchange } from "./exchange.ts";
-import { requestHeaders } from "./request-headers.ts";
+import { requestHeaders, waitsForContinue } from "./request-headers.ts";
 
 export class Http2Exchange implements Exchange {
   readonly httpVersion = "2";
@@ -32,6 +32,11 @@ export class Http2Exchange implements Exchange {
 
   get begun(): boolean {
     return this.body.headersSent;
+  }
+
+  wantBody(): void {
+    const stream = this.body;
+    if (waitsForContinue(this.headers) && !stream.destroyed) stream.additionalHeaders({ ":status": 100 });
   }
 
   bodyComplete(): boolean {

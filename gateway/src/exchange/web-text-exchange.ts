@@ -29,6 +29,7 @@ export function webTextExchange(outside: Exchange, contentType: string): Exchang
     get begun() {
       return outside.begun;
     },
+    wantBody: () => outside.wantBody(),
     bodyComplete: () => outside.bodyComplete() && decoder.complete(),
     begin(status: number, headers: OutgoingHttpHeaders, shape: AnswerShape) {
       const { "content-length": _binaryLength, ...others } = headers;

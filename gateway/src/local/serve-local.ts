@@ -33,7 +33,8 @@ export async function serveLocal(call: GatewayCall, handler: UniversalHandlerFn,
     url: `http://gateway${headers[":path"]}`,
     method: exchange.method,
     header,
-    body: exchange.hasBody ? limited(call) : none(),
+    // Read in part it must not be destroyed: the answer goes out on the same connection.
+    body: exchange.hasBody ? exchange.body.iterator({ destroyOnReturn: false }) : none(),
     signal: controller.signal,
   });
   if (call.ended) return;
@@ -51,10 +52,6 @@ export async function serveLocal(call: GatewayCall, handler: UniversalHandlerFn,
   if (body !== undefined || response.trailer !== undefined) {
     exchange.end(protocol.name === "grpc" ? plain(response.trailer) : undefined);
   }
-}
-
-async function* limited(call: GatewayCall): AsyncGenerator<Uint8Array> {
-  for await (const chunk of call.exchange.body) yield chunk as Uint8Array;
 }
 
 async function* none(): AsyncGenerator<Uint8Array> {}

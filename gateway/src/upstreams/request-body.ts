@@ -87,7 +87,8 @@ export function createRequestBody(call: GatewayCall, { onCut, onTooLarge }: Requ
     },
     detach() {
       target = undefined;
-      body.pause();
+      // The rest of a call that was refused is on its way to nowhere, and is read so that the connection can go on.
+      if (!call.ended) body.pause();
     },
     forget() {
       kept = undefined;

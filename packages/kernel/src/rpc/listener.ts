@@ -3,7 +3,7 @@
  * node:http or a node:http2 server. Knows requests only as far as a drain needs; what they mean is its caller's business.
  */
 import { once } from "node:events";
-import { createServer as createHttp1Server, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import {
   constants,
   createServer as createHttp2Server,
@@ -16,6 +16,7 @@ import {
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import type { Logger } from "pino";
+import { openHttp1 } from "./http1-host.ts";
 
 export type Request = IncomingMessage | Http2ServerRequest;
 export type Response = ServerResponse | Http2ServerResponse;
@@ -70,29 +71,8 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const { log, onRequest } = options;
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
-  const answering = new Set<ServerResponse>();
   let refusing = false;
-
-  const http1 = createHttp1Server({
-    headersTimeout: limits.headersTimeoutMs,
-    connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs / 2),
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
-    maxHeaderSize: limits.maxHeaderBytes,
-    noDelay: true,
-  });
-  http1.on("request", (request, response) => {
-    if (request.httpVersionMajor !== 1) {
-      // Node's parser takes "GET /" alone for HTTP/0.9 and "HTTP/2.0" for a version of this syntax (RFC 9110, 15.6.6).
-      response.writeHead(505, { connection: "close" }).end();
-      return;
-    }
-    if (refusing) response.setHeader("connection", "close");
-    answering.add(response);
-    response.once("close", () => answering.delete(response));
-    onRequest(request, response);
-  });
-  // The server is fed by hand and never listens, and only "listening" starts the clock of its timeouts.
-  http1.emit("listening");
+  const http1 = openHttp1(limits, onRequest);
 
   const http2 = createHttp2Server({
     maxSessionMemory: 64,
@@ -123,9 +103,9 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     socket.once("close", () => sockets.delete(socket));
     socket.on("error", () => socket.destroy());
     const alpn = (socket as Partial<TLSSocket>).alpnProtocol;
-    if (alpn === "h2") http2.emit("connection", socket);
-    else if (alpn === "http/1.1") http1.emit("connection", socket);
-    else peek(socket, limits.headersTimeoutMs, (isHttp2) => (isHttp2 ? http2 : http1).emit("connection", socket));
+    const hand = (isHttp2: boolean) => (isHttp2 ? http2.emit("connection", socket) : http1.accept(socket));
+    if (alpn === "h2" || alpn === "http/1.1") hand(alpn === "h2");
+    else peek(socket, limits.headersTimeoutMs, hand);
   };
   const server = options.tls
     ? createTlsServer(
@@ -142,7 +122,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   server.on("tlsClientError", (error) => log.debug({ err: error }, "a TLS handshake failed"));
   server.listen(options.port, options.host);
   await once(server, "listening");
-  const closed = once(server, "close").then(() => void http1.close());
+  const closed = once(server, "close").then(http1.close);
 
   return {
     address: addressOf(server.address() as AddressInfo),
@@ -150,11 +130,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       if (refusing) return;
       refusing = true;
       server.close();
-      http1.closeIdleConnections();
-      for (const response of answering) {
-        if (!response.headersSent) response.setHeader("connection", "close");
-        else response.once("finish", () => response.req.socket.end());
-      }
+      http1.refuse();
       // GOAWAY with the last request taken; what is on its way behind it comes back as REFUSED_STREAM, safe to repeat.
       for (const session of sessions) session.close();
     },
@@ -167,7 +143,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
 }
 
 /** Tells which protocol a connection speaks once that is sure, and gives the bytes back to the socket. */
-function peek(socket: Socket, timeoutMs: number, tell: (isHttp2: boolean) => void): void {
+function peek(socket: Socket, timeoutMs: number, tell: (isHttp2: boolean) => unknown): void {
   const timer = setTimeout(() => socket.destroy(), timeoutMs);
   let seen: Buffer = Buffer.alloc(0);
   const look = () => {

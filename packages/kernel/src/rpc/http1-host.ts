@@ -1,0 +1,103 @@
+/**
+ * The HTTP/1.1 side of a listener: a node:http server that is handed its sockets and never listens. It knows requests only
+ * as far as their connection needs: which answers it is kept after, and how it ends.
+ */
+import { createServer, type IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { ListenerLimits } from "./listener.ts";
+
+export interface Http1Host {
+  accept(socket: Socket): void;
+  /** Connections end after the requests they carry. */
+  refuse(): void;
+  /** When no connection is left. */
+  close(): void;
+}
+
+/**
+ * How long the rest of a request is read and thrown away after its answer: closing at once would make the system reset
+ * the connection, and the answer be lost (RFC 9112, section 9.6).
+ */
+const LINGER_MS = 2_000;
+/** The largest announced body that is read in passing, so that its connection can be kept. */
+const MAX_PASSED_BYTES = 64 * 1024;
+
+/** Who sends `Expect: 100-continue` is answered with `writeContinue()` by `onRequest`, or not at all. */
+export function openHttp1(
+  limits: ListenerLimits,
+  onRequest: (request: IncomingMessage, response: ServerResponse) => void,
+): Http1Host {
+  const answering = new Set<ServerResponse>();
+  let refusing = false;
+
+  const take = (request: IncomingMessage, response: ServerResponse) => {
+    // What comes behind an answer that closes its connection could not be answered.
+    if (request.socket.writableEnded) return;
+    if (request.httpVersionMajor !== 1) {
+      // Node's parser takes "GET /" alone for HTTP/0.9 and "HTTP/2.0" for a version of this syntax (RFC 9110, 15.6.6).
+      response.writeHead(505, { connection: "close" }).end();
+      return;
+    }
+    if (refusing) response.setHeader("connection", "close");
+    answering.add(response);
+    response.once("finish", () => passOver(request));
+    response.once("close", () => answering.delete(response));
+    onRequest(request, response);
+  };
+  const server = createServer({
+    ServerResponse: Answer,
+    headersTimeout: limits.headersTimeoutMs,
+    connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs / 2),
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    maxHeaderSize: limits.maxHeaderBytes,
+    noDelay: true,
+  });
+  server.on("request", take);
+  server.on("checkContinue", take);
+  // The server is fed by hand and never listens, and only "listening" starts the clock of its timeouts.
+  server.emit("listening");
+
+  return {
+    accept(socket) {
+      // Called by Node behind the last answer of a connection.
+      socket.destroySoon = () => linger(socket);
+      server.emit("connection", socket);
+    },
+    refuse() {
+      refusing = true;
+      server.closeIdleConnections();
+      for (const response of answering) {
+        if (!response.headersSent) response.setHeader("connection", "close");
+        else response.once("finish", () => response.req.socket.end());
+      }
+    },
+    close: () => void server.close(),
+  };
+}
+
+/** An answer that is given before its request is read closes the connection, unless the rest is known to be small. */
+class Answer extends ServerResponse {
+  override writeHead(...head: unknown[]): this {
+    if (!isSoonRead(this.req)) this.setHeader("connection", "close");
+    return Reflect.apply(super.writeHead, this, head);
+  }
+}
+
+function isSoonRead({ complete, headers }: IncomingMessage): boolean {
+  if (complete) return true;
+  return headers["transfer-encoding"] === undefined && Number(headers["content-length"] ?? 0) <= MAX_PASSED_BYTES;
+}
+
+/** Reads what is left of a request whose answer is out. */
+function passOver(request: IncomingMessage): void {
+  if (request.complete) return;
+  const timer = setTimeout(() => request.socket.destroy(), LINGER_MS);
+  request.once("close", () => clearTimeout(timer));
+  request.removeAllListeners("data").removeAllListeners("readable").resume();
+}
+
+function linger(socket: Socket): void {
+  socket.end();
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once("close", () => clearTimeout(timer));
+}
