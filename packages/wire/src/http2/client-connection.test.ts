@@ -1,11 +1,15 @@
 /** Our client against a server that breaks rules or goes away: what its caller is told, and whether a call may be repeated. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { Socket } from "node:net";
 import { describe, it } from "node:test";
+import { openConnection } from "./client-connection.ts";
 import { ErrorCode } from "./error-code.ts";
 import { Flag, FrameType } from "./frame.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
 import { encodeBlock, type Fields } from "./hpack-encoder.ts";
-import { call, data, frame, GET, headers, number, POST, setting, testClient } from "./raw-peer.fake.ts";
+import { call, data, frame, GET, headers, number, POST, type RawPeer, setting, testClient } from "./raw-peer.fake.ts";
+import type { Stream, StreamEvents } from "./stream.ts";
 
 const { PROTOCOL_ERROR, FRAME_SIZE_ERROR, STREAM_CLOSED, COMPRESSION_ERROR, REFUSED_STREAM } = ErrorCode;
 const bytes = (hex: string) => Buffer.from(hex, "hex");
@@ -264,6 +268,38 @@ describe("the table for what a client sends", () => {
     const second = await test.peer.frame(FrameType.HEADERS, (frame) => frame.id === 3);
     assert.deepEqual(second.payload.subarray(0, 3), bytes("203f13"));
   });
+});
+
+it("a call that its caller gave up while another one ended hears nothing more", async () => {
+  for (const end of [
+    (peer: RawPeer) => peer.send(goaway(0, ErrorCode.NO_ERROR)),
+    (peer: RawPeer) => peer.socket.resetAndDestroy(),
+  ]) {
+    await using test = await testClient();
+    const told: number[] = [];
+    const streams: (Stream | undefined)[] = [];
+    const events: StreamEvents = {
+      onData() {},
+      onTrailers() {},
+      onDrain() {},
+      onReset(stream) {
+        told.push(stream.id);
+        for (const other of streams) other?.reset();
+      },
+    };
+    for (let i = 0; i < 3; i++) streams.push(test.client.request({ head: GET, endStream: true, events }));
+    await test.peer.frame(FrameType.HEADERS, ({ id }) => id === 5);
+    end(test.peer);
+    await test.reason;
+    assert.deepEqual(told, [1]);
+  }
+});
+
+it("a socket that is gone already ends at once", async () => {
+  const socket = new Socket();
+  socket.destroy();
+  await once(socket, "close");
+  await new Promise<unknown>((resolve) => openConnection(socket, { onClose: resolve }));
 });
 
 it("a field that may not be sent is refused before anything is sent", async () => {

@@ -151,7 +151,7 @@ class ClientRole implements Role {
     this.#lastTaken = Math.min(this.#lastTaken, lastStreamId);
     connection.draining = true;
     for (const stream of [...streams.all()]) {
-      if (stream.id <= this.#lastTaken) continue;
+      if (stream.id <= this.#lastTaken || stream.closed) continue;
       connection.drop(stream);
       stream.events.onReset(stream, ErrorCode.REFUSED_STREAM, "refused");
     }

@@ -120,6 +120,8 @@ export class Connection implements StreamLink {
       this.destroy(this.streams.size > 0 ? new Error("the peer closed the connection") : undefined);
     });
     this.#socket.on("data", (chunk: Buffer) => this.#onChunk(chunk));
+    // Its "close" may have been before we listened.
+    if (this.#socket.destroyed) setImmediate(() => this.#onSocketClose());
   }
 
   /** The connection is over because of the peer: says why and closes. */
@@ -270,6 +272,8 @@ export class Connection implements StreamLink {
   #resetAll(): void {
     this.pings.fail();
     for (const stream of [...this.streams.all()]) {
+      // Whoever is told of one may give up others.
+      if (stream.closed) continue;
       this.drop(stream);
       stream.events.onReset(stream, ErrorCode.CANCEL, "connection");
     }

@@ -1,5 +1,6 @@
 /** Our server against a peer that breaks rules: which error it says, and whether the stream or the connection ends (RFC 9113). */
 import assert from "node:assert/strict";
+import { Duplex } from "node:stream";
 import { describe, it } from "node:test";
 import { ErrorCode } from "./error-code.ts";
 import { Flag, FrameType, PREFACE } from "./frame.ts";
@@ -18,6 +19,7 @@ import {
   setting,
   testServer,
 } from "./raw-peer.fake.ts";
+import { serveConnection } from "./server-connection.ts";
 
 const { PROTOCOL_ERROR, FRAME_SIZE_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED, COMPRESSION_ERROR } = ErrorCode;
 const OPEN = headers(1, POST, false);
@@ -279,4 +281,19 @@ it("a peer's first SETTINGS may come in any pieces", async () => {
     await new Promise((resolve) => setImmediate(resolve));
   }
   await peer.frame(FrameType.HEADERS, isEnd(1));
+});
+
+it("an error of its user ends the connection and is not swallowed", async () => {
+  const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+  const closed = new Promise((resolve) => {
+    serveConnection(socket, {
+      onStream() {
+        throw new Error("mine");
+      },
+      onClose: resolve,
+    });
+  });
+  const request = Buffer.concat([PREFACE, EMPTY_SETTINGS, headers(1, GET, true)]);
+  assert.throws(() => socket.emit("data", request), /mine/);
+  assert.match(String(await closed), /callback/);
 });
