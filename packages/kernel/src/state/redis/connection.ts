@@ -11,6 +11,8 @@ import { RedisAway, redisFailure } from "./failure.ts";
 /** How long a failure is told of while the connection stands: a full memory, a missing permission, a cluster's lost node. */
 const TELL_MS = 2_000;
 const CLOSE_MS = 500;
+/** How many commands may wait for their answers at once: a server that answers slowly is not fed for ever. */
+const MAX_UNANSWERED = 10_000;
 
 export class RedisConnection implements AsyncDisposable {
   readonly #client: RedisClient;
@@ -18,6 +20,7 @@ export class RedisConnection implements AsyncDisposable {
   #connecting: Promise<void> | undefined;
   #tried = false;
   #ended = false;
+  #unanswered = 0;
   #lost = false;
   /** Why there is no connection. */
   #failure: RedisAway | undefined;
@@ -44,8 +47,9 @@ export class RedisConnection implements AsyncDisposable {
     if (this.#ended) throw new RedisAway("the connection to Redis was closed");
     if (!this.#tried) await this.#connect();
     if (this.#client.status !== "ready") throw this.#away();
+    if (this.#unanswered >= MAX_UNANSWERED) throw new RedisAway("Redis owes too many answers");
     try {
-      return await answeredInTime(work(this.#client));
+      return await answeredInTime(this.#counted(work));
     } catch (error) {
       const failure = redisFailure(error);
       if (failure instanceof RedisAway) {
@@ -80,6 +84,16 @@ export class RedisConnection implements AsyncDisposable {
       },
     );
     return this.#connecting;
+  }
+
+  /** One whose answer is late counts until it comes, or the connection is given up. */
+  async #counted<T>(work: (client: RedisClient) => Promise<T>): Promise<T> {
+    this.#unanswered++;
+    try {
+      return await work(this.#client);
+    } finally {
+      this.#unanswered--;
+    }
   }
 
   #away(): RedisAway {

@@ -100,6 +100,20 @@ describe("Redis's own ways to fail", { skip }, () => {
     assert.equal(state.problem(), undefined);
   });
 
+  test("what a silent peer owes is bounded: calls beyond fail at once", async () => {
+    await using engine = await openRedisEngine({ home });
+    await using state = open(engine, "identity", engine.proxyUrl("identity"));
+    await state.get("k");
+    engine.proxy.freeze();
+    const owed = Array.from({ length: 10_000 }, () => state.get("k"));
+    const begin = performance.now();
+    assert.equal(await state.get("k"), undefined);
+    assert.ok(performance.now() - begin < 500, `${performance.now() - begin} ms`);
+    await Promise.all(owed);
+    engine.proxy.thaw();
+    await eventually(async () => assert.equal((await state.take("k", PLENTY)).allowed, true));
+  });
+
   test("a process whose Redis is silent from the start waits once, and ends at once", async () => {
     await using engine = await openRedisEngine({ home });
     engine.proxy.freeze();
