@@ -21,7 +21,7 @@ export interface Auth {
 }
 
 export function createAuth(deps: ServiceDeps, config: AuthConfig): Auth {
-  const { database, state, now } = deps;
+  const { database, now } = deps;
   const { keyEncryptionSecret, keyRotationMs } = config;
   const sealKey = deriveKey(keyEncryptionSecret, "signing keys");
   const successorKey = deriveKey(keyEncryptionSecret, "refresh token successors");
@@ -36,6 +36,6 @@ export function createAuth(deps: ServiceDeps, config: AuthConfig): Auth {
     tokens,
     sessions: new Sessions({ limits: config, tokens, successorKey, now }),
     signUps: new SignUps(deps, passwords),
-    throttle: new SignInThrottle(state, config),
+    throttle: new SignInThrottle({ database, limits: config, now }),
   };
 }

@@ -37,12 +37,19 @@ export const authSettings = {
   SWITCHBOARD_AUTH_KEY_ROTATION_MS: integer({ min: 2 * KEY_LEAD_MS, max: 365 * DAY_MS })
     .prefault(String(30 * DAY_MS))
     .describe("How long a signing key signs before the next one does, in milliseconds. Default: 30 days."),
-  SWITCHBOARD_AUTH_SIGN_INS_PER_ACCOUNT: integer({ min: 5, max: 100_000 })
-    .prefault("30")
-    .describe("How many passwords may be tried for one e-mail in 15 minutes."),
+  SWITCHBOARD_AUTH_SIGN_INS_PER_ACCOUNT_AND_NETWORK: integer({ min: 5, max: 100_000 })
+    .prefault("10")
+    .describe(
+      "How many wrong passwords for one e-mail may come from one network (an IPv4 address, a /48 of IPv6) in 15 minutes.",
+    ),
+  SWITCHBOARD_AUTH_SIGN_INS_PER_ACCOUNT: integer({ min: 5, max: 1_000_000 })
+    .prefault("300")
+    .describe(
+      "After how many wrong passwords for one e-mail in 15 minutes, from networks that it never signed in from, each of those has only 3 left.",
+    ),
   SWITCHBOARD_AUTH_SIGN_INS_PER_ADDRESS: integer({ min: 5, max: 1_000_000 })
     .prefault("300")
-    .describe("How many passwords may be tried from one address (of IPv6, one /64) in 15 minutes."),
+    .describe("How many wrong passwords may come from one address (of IPv6, one /64) in 15 minutes."),
   SWITCHBOARD_ADMIN_EMAIL: z
     .string()
     .refine(isEmail, "must be an e-mail address")
@@ -60,6 +67,7 @@ export interface AuthConfig {
   readonly sessionMaxMs: number;
   readonly refreshGraceMs: number;
   readonly keyRotationMs: number;
+  readonly signInsPerAccountAndNetwork: number;
   readonly signInsPerAccount: number;
   readonly signInsPerAddress: number;
   readonly administrator: { readonly email: string; readonly password: string } | undefined;
@@ -83,6 +91,7 @@ export function authConfig(read: z.infer<z.ZodObject<typeof authSettings>>): Aut
     sessionMaxMs: read.SWITCHBOARD_AUTH_SESSION_MAX_MS,
     refreshGraceMs: read.SWITCHBOARD_AUTH_REFRESH_GRACE_MS,
     keyRotationMs: read.SWITCHBOARD_AUTH_KEY_ROTATION_MS,
+    signInsPerAccountAndNetwork: read.SWITCHBOARD_AUTH_SIGN_INS_PER_ACCOUNT_AND_NETWORK,
     signInsPerAccount: read.SWITCHBOARD_AUTH_SIGN_INS_PER_ACCOUNT,
     signInsPerAddress: read.SWITCHBOARD_AUTH_SIGN_INS_PER_ADDRESS,
     administrator,

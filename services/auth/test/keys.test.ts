@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { ALGORITHMS, ISSUER, SERVICE_TOKEN_FORMAT } from "@switchboard/contract/token";
 import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from "jose";
-import { type AuthUnderTest, type Instance, newPerson, SECRETS, startAuth } from "./auth-under-test.ts";
+import { type AuthUnderTest, type Instance, SECRETS, startAuth } from "./auth-under-test.ts";
 import { refused } from "./refused.ts";
 
 const MINUTE_MS = 60_000;
@@ -112,46 +112,5 @@ describe("service tokens", () => {
     assert.ok(outcomes.every(({ status }) => status === "rejected"));
     await refused("RATE_LIMITED", wrong());
     await auth.inside(undefined).issueServiceToken({ service: "identity", secret: SECRETS.identity });
-  });
-});
-
-describe("password tries", () => {
-  let auth: AuthUnderTest;
-  before(async () => {
-    auth = await startAuth({
-      SWITCHBOARD_AUTH_SIGN_INS_PER_ACCOUNT: "5",
-      SWITCHBOARD_AUTH_SIGN_INS_PER_ADDRESS: "20",
-    });
-  });
-  after(() => auth[Symbol.asyncDispose]());
-
-  test("are bounded per account, from wherever they come, and the wait is told", async () => {
-    const { email } = await newPerson(auth);
-    const attempt = (index: number) =>
-      auth.as({ address: `2001:db8:${index}::1` }).signIn({ email, password: "a wrong password" });
-    for (let index = 0; index < 4; index++) await refused("WRONG_CREDENTIALS", attempt(index));
-    const { retryAfter = 0 } = await refused("RATE_LIMITED", attempt(5));
-    assert.ok(retryAfter > 0 && retryAfter <= 180, `${retryAfter} s`);
-    auth.clock.advance((retryAfter + 1) * 1000);
-    await refused("WRONG_CREDENTIALS", attempt(6));
-  });
-
-  test("are bounded per address, of IPv6 per network", async () => {
-    const attempt = (address: string) =>
-      auth.as({ address }).signIn({ email: `${Math.random()}@example.com`, password: "a wrong password" });
-    for (const addresses of [["203.0.113.9"], ["2001:db8:5:5::1", "2001:db8:5:5:ffff::2"]]) {
-      const tries = Array.from({ length: 20 }, (_, index) => attempt(addresses[index % addresses.length] ?? ""));
-      for (const outcome of await Promise.allSettled(tries)) assert.equal(outcome.status, "rejected");
-      await refused("RATE_LIMITED", attempt(addresses[0] ?? ""));
-    }
-    await refused("WRONG_CREDENTIALS", attempt("2001:db8:5:6::1"));
-  });
-
-  test("are not made while nobody can count them", async (t) => {
-    t.after(() => {
-      auth.state.away = false;
-    });
-    auth.state.away = true;
-    await refused("SERVICE_UNAVAILABLE", auth.as().signIn({ email: "a@example.com", password: "any" }));
   });
 });

@@ -9,7 +9,9 @@ import type { TokensSchema } from "@switchboard/gen/switchboard/auth/v1/auth_ser
 import type { Transaction } from "@switchboard/kernel/database/database";
 import { hashSecret, newRefreshToken, successorOf, tokenIdOf } from "../rules/secrets.ts";
 import { endOfSession, expiryAfterUse, type SessionLimits } from "../rules/session-lifetime.ts";
+import { networkOf } from "../rules/sign-in-limits.ts";
 import { type Account, lockOpenAccount } from "../store/accounts.ts";
+import { rememberNetwork } from "../store/password-tries.ts";
 import { insertRevocations } from "../store/revocations.ts";
 import {
   consumeRefreshToken,
@@ -74,6 +76,7 @@ export class Sessions {
     };
     const refreshToken = newRefreshToken();
     await insertSession(tx.queries, session, hashSecret(refreshToken));
+    await rememberNetwork(tx.queries, userId, networkOf(device.address), new Date(now));
     return this.#tokens(session, refreshToken, tokenIdOf(refreshToken, successorKey), now);
   }
 

@@ -21,19 +21,20 @@ export function changePassword({ deps, config, passwords, sessions, throttle }: 
     const account = await findAccount(deps.database.queries, userId);
     if (account === undefined) throw wrongCredentials();
     requireGoodPassword("new_password", newPassword, account.email, config.passwordMinLength);
-    await throttle.admit(account.email, call.clientAddress);
-    const matches = await passwords.matches(currentPassword, account.passwordHash);
-    const newHash = matches ? await passwords.hash(newPassword) : undefined;
-    // A repeated request has the old password, which is wrong by then: only `write` knows that it was right.
-    return deps.writes.write(method, request, context, async (tx) => {
-      if (newHash === undefined) throw new AppError("WRONG_CREDENTIALS", "the current password is wrong");
-      if (!(await replacePasswordHash(tx.queries, account, newHash))) {
-        throw new AppError("CONFLICT", "the password was changed at the same moment; try again");
-      }
-      const ended = await deleteSessions(tx.queries, { userId, except: credentialId });
-      await tx.publish(PasswordChangedSchema, { userId }, userId);
-      await sessions.revoke(tx, userId, ended);
-      return {};
+    return throttle.attemptInSession(credentialId, async () => {
+      const matches = await passwords.matches(currentPassword, account.passwordHash);
+      const newHash = matches ? await passwords.hash(newPassword) : undefined;
+      // A repeated request has the old password, which is wrong by then: only `write` knows that it was right.
+      return deps.writes.write(method, request, context, async (tx) => {
+        if (newHash === undefined) throw new AppError("WRONG_CREDENTIALS", "the current password is wrong");
+        if (!(await replacePasswordHash(tx.queries, account, newHash))) {
+          throw new AppError("CONFLICT", "the password was changed at the same moment; try again");
+        }
+        const ended = await deleteSessions(tx.queries, { userId, except: credentialId });
+        await tx.publish(PasswordChangedSchema, { userId }, userId);
+        await sessions.revoke(tx, userId, ended);
+        return {};
+      });
     });
   };
 }

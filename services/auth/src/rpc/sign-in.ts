@@ -1,7 +1,7 @@
 /** SignIn. */
-import type { MethodImpl } from "@connectrpc/connect";
+import type { HandlerContext, MethodImpl } from "@connectrpc/connect";
 import { isEmail } from "@switchboard/contract/email";
-import { AuthService } from "@switchboard/gen/switchboard/auth/v1/auth_service_pb";
+import { AuthService, type SignInRequest } from "@switchboard/gen/switchboard/auth/v1/auth_service_pb";
 import { callOf } from "@switchboard/kernel/rpc/call";
 import type { Auth } from "../auth.ts";
 import { wrongCredentials } from "../credentials/sessions.ts";
@@ -12,13 +12,11 @@ import { deviceOf } from "./device.ts";
 const method = AuthService.method.signIn;
 
 export function signIn({ deps, passwords, sessions, throttle }: Auth): MethodImpl<typeof method> {
-  return async (request, context) => {
-    const call = callOf(context);
+  const openSession = async (request: SignInRequest, context: HandlerContext) => {
     const { email, password } = request;
-    await throttle.admit(email, call.clientAddress);
     const account = isEmail(email) ? await findAccountByEmail(deps.database.queries, email) : undefined;
     // The caller is anonymous, refused or not: the audit entry's object says whose account it was about.
-    if (account) call.object = `user:${account.userId}`;
+    if (account) callOf(context).object = `user:${account.userId}`;
     const matches = await passwords.matches(password, account?.passwordHash);
     if (!account || !matches) throw wrongCredentials();
     const renewed = isOutdated(account.passwordHash) ? await passwords.hash(password) : undefined;
@@ -29,4 +27,6 @@ export function signIn({ deps, passwords, sessions, throttle }: Auth): MethodImp
       return { userId, tokens };
     });
   };
+  return (request, context) =>
+    throttle.attempt(request.email, callOf(context).clientAddress, () => openSession(request, context));
 }

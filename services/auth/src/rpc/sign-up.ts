@@ -18,8 +18,7 @@ export function signUp({ deps, config, sessions, signUps, throttle }: Auth): Met
     const call = callOf(context);
     const details = check(fields, request);
     requireGoodPassword("password", details.password, details.email, config.passwordMinLength);
-    await throttle.admit(details.email, call.clientAddress);
-    const account = await signUps.begin(details);
+    const account = await throttle.attempt(details.email, call.clientAddress, () => signUps.begin(details));
     const { userId } = account;
     // Nobody is signed in yet: the audit entry's object says whose account it became.
     call.object = `user:${userId}`;

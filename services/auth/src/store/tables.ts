@@ -1,5 +1,5 @@
-/** The tables; made by migrations/0001-accounts.sql, which says what each is for. */
-import { bigint, boolean, customType, pgSchema, text, timestamp, uuid } from "drizzle-orm/pg-core";
+/** The tables; made by the files of migrations/, which say what each is for. */
+import { bigint, boolean, customType, pgSchema, primaryKey, text, timestamp, uuid } from "drizzle-orm/pg-core";
 
 const schema = pgSchema("auth");
 const time = { withTimezone: true, mode: "date" } as const;
@@ -51,6 +51,21 @@ export const revocations = schema.table("revocation", {
   credentialId: uuid("credential_id").notNull(),
   expireTime: timestamp("expire_time", time).notNull(),
 });
+
+export const failedTries = schema.table("failed_tries", {
+  counter: text("counter").primaryKey(),
+  emptyTime: timestamp("empty_time", time).notNull(),
+});
+
+export const knownNetworks = schema.table(
+  "known_network",
+  {
+    userId: uuid("user_id").notNull(),
+    network: text("network").notNull(),
+    signInTime: timestamp("sign_in_time", time).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.userId, table.network] })],
+);
 
 export const signingKeys = schema.table("signing_key", {
   kid: text("kid").primaryKey(),
