@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { derive } from "./data-dir.ts";
 import type { ServiceManifest } from "./manifest.ts";
+import type { PlatformEngines } from "./platform-engines.ts";
 import type { Settings } from "./settings.ts";
 
 /** The password of a database role. */
@@ -9,14 +10,30 @@ export function databasePassword(master: string, role: string): string {
   return derive(master, `database role ${role}`);
 }
 
+export function redisPassword(master: string, service: string): string {
+  return derive(master, `redis user ${service}`);
+}
+
+/** Consul takes no secret but a UUID; this one is of version 8 (RFC 9562): all its other bits are secret. */
+export function consulToken(master: string, service: string): string {
+  const hex = Buffer.from(derive(master, `consul token ${service}`), "base64url").toString("hex");
+  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
+    "-",
+  );
+}
+
+export interface EnvironmentsOptions {
+  readonly manifests: readonly ServiceManifest[];
+  readonly master: string;
+  readonly adminUrl: string;
+  readonly engines: PlatformEngines;
+  readonly settings: Settings;
+  readonly inherited: NodeJS.ProcessEnv;
+}
+
 /** The environment of each service, by name. */
-export function environments(
-  manifests: readonly ServiceManifest[],
-  master: string,
-  adminUrl: string,
-  settings: Settings,
-  inherited: NodeJS.ProcessEnv,
-): Record<string, Record<string, string>> {
+export function environments(options: EnvironmentsOptions): Record<string, Record<string, string>> {
+  const { manifests, master, adminUrl, settings, inherited } = options;
   const handedOn: Record<string, string> = {};
   for (const [name, value] of Object.entries(inherited)) {
     if (value !== undefined && !supervisorsOwn.has(name)) handedOn[name] = value;
@@ -46,6 +63,7 @@ export function environments(
         SWITCHBOARD_DATABASE_URL: asRole(adminUrl, master, name),
         SWITCHBOARD_DATABASE_OWNER_URL: asRole(adminUrl, master, `${name}_owner`),
         SWITCHBOARD_SERVICE_SECRET: serviceSecret(master, name),
+        ...drivers(name, options),
         ...special[name],
       },
     ]),
@@ -62,7 +80,31 @@ const supervisorsOwn = new Set([
   "SWITCHBOARD_TELEMETRY_PORT",
   "SWITCHBOARD_TLS_CERT",
   "SWITCHBOARD_TLS_KEY",
+  "SWITCHBOARD_CONSUL_URL",
+  "SWITCHBOARD_CONSUL_TOKEN",
+  "SWITCHBOARD_REDIS_URL",
 ]);
+
+/** The engines behind the ports, each with the service's own credential. */
+function drivers(name: string, { engines, master, settings }: EnvironmentsOptions): Record<string, string> {
+  const { consul, redisUrl } = engines;
+  const chosen: Record<string, string> = {
+    SWITCHBOARD_REGISTRY: settings.registry,
+    SWITCHBOARD_STATE: settings.state,
+  };
+  if (consul) {
+    chosen.SWITCHBOARD_CONSUL_URL = consul.url;
+    // One without access control knows no tokens.
+    if (consul.token !== undefined) chosen.SWITCHBOARD_CONSUL_TOKEN = consulToken(master, name);
+  }
+  if (redisUrl !== undefined) {
+    const url = new URL(redisUrl);
+    url.username = name;
+    url.password = redisPassword(master, name);
+    chosen.SWITCHBOARD_REDIS_URL = url.href;
+  }
+  return chosen;
+}
 
 function given(environment: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])));

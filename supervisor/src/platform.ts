@@ -7,9 +7,10 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type PostgresServer, startPostgres } from "@switchboard/engines/postgres";
 import { DataDir, derive, type Secrets } from "./data-dir.ts";
-import { databasePassword, environments } from "./environments.ts";
+import { consulToken, databasePassword, environments, redisPassword } from "./environments.ts";
 import { ManagedProcess } from "./managed-process.ts";
 import { readManifests, type ServiceManifest } from "./manifest.ts";
+import { type PlatformEngines, platformEngines } from "./platform-engines.ts";
 import type { Settings } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -37,10 +38,11 @@ export async function startPlatform(
   stack.defer(() => dataDir.release());
 
   const secrets = await withAdminPassword(dataDir, settings);
-  const adminUrl = settings.databaseUrl ?? (await keepPostgres(stack, settings, terminal));
-  await provision(manifests, secrets.master, adminUrl, settings);
+  const engines = await platformEngines(settings, environment);
+  const adminUrl = engines.databaseUrl ?? (await keepPostgres(stack, settings, terminal));
+  await provision(manifests, secrets.master, adminUrl, engines, settings);
 
-  const env = environments(manifests, secrets.master, adminUrl, settings, environment);
+  const env = environments({ manifests, master: secrets.master, adminUrl, engines, settings, inherited: environment });
   if (!secrets.adminMade) {
     Object.assign(env.auth ?? {}, {
       SWITCHBOARD_ADMIN_EMAIL: settings.adminEmail,
@@ -125,11 +127,22 @@ async function keepPostgres(stack: AsyncDisposableStack, settings: Settings, ter
   return adminUrl;
 }
 
-/** Roles, schemas and the drivers' tables, by the kernel's own step. */
-async function provision(manifests: readonly ServiceManifest[], master: string, adminUrl: string, settings: Settings) {
+/** Roles, schemas and the drivers' tables, tokens and users, by the kernel's own step. */
+async function provision(
+  manifests: readonly ServiceManifest[],
+  master: string,
+  adminUrl: string,
+  { consul, redisUrl }: PlatformEngines,
+  settings: Settings,
+) {
   const main = join(settings.root, "packages/kernel/src/provision/main.ts");
   const child = spawn(process.execPath, [main], {
-    env: { SWITCHBOARD_DATABASE_ADMIN_URL: adminUrl },
+    env: {
+      SWITCHBOARD_DATABASE_ADMIN_URL: adminUrl,
+      SWITCHBOARD_CONSUL_URL: consul?.url,
+      SWITCHBOARD_CONSUL_TOKEN: consul?.token,
+      SWITCHBOARD_REDIS_URL: redisUrl,
+    },
     stdio: ["pipe", "ignore", "inherit"],
   });
   const services = manifests.map(({ name, packages }) => ({
@@ -137,10 +150,12 @@ async function provision(manifests: readonly ServiceManifest[], master: string, 
     packages,
     password: databasePassword(master, name),
     ownerPassword: databasePassword(master, `${name}_owner`),
+    ...(consul && { consulToken: consulToken(master, name) }),
+    ...(redisUrl !== undefined && { redisPassword: redisPassword(master, name) }),
   }));
   child.stdin.end(JSON.stringify({ services }));
   const [code] = await once(child, "exit");
-  if (code !== 0) throw new Error("the database could not be prepared; the reason is above");
+  if (code !== 0) throw new Error("the engines could not be prepared; the reason is above");
 }
 
 /** Says from time to time what it waits for. */

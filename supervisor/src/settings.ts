@@ -3,6 +3,9 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 
+export const PROFILES = ["embedded", "engines"] as const;
+export type Profile = (typeof PROFILES)[number];
+
 export interface Settings {
   /** The gateway's port. */
   readonly port: number;
@@ -13,8 +16,14 @@ export interface Settings {
   readonly adminEmail: string;
   /** Undefined: generated. */
   readonly adminPassword: string | undefined;
-  /** A PostgreSQL of the user's own, as superuser; undefined: the embedded one. */
+  readonly profile: Profile;
+  readonly registry: "postgres" | "consul";
+  readonly state: "postgres" | "redis";
+  /** Engines of the user's own, as their administrator; undefined: those of `npm run engines`, or the embedded one. */
   readonly databaseUrl: string | undefined;
+  readonly consulUrl: string | undefined;
+  readonly consulToken: string | undefined;
+  readonly redisUrl: string | undefined;
   /** Folders of services to run beside those in `services/`, relative to the root. */
   readonly extraServices: readonly string[];
   readonly root: string;
@@ -44,7 +53,23 @@ export const settingsShape = {
   SWITCHBOARD_DATABASE_URL: z
     .url({ protocol: /^postgres(ql)?$/, error: "must be a postgres:// URL" })
     .optional()
-    .describe("A PostgreSQL of your own, as a superuser. Not set: the embedded one."),
+    .describe(
+      "A PostgreSQL of your own, as a superuser. Not set: that of `npm run engines` in the profile `engines`, else the embedded one.",
+    ),
+  SWITCHBOARD_REGISTRY: z.enum(["postgres", "consul"]).optional().describe("Not set: what the profile says."),
+  SWITCHBOARD_STATE: z.enum(["postgres", "redis"]).optional().describe("Not set: what the profile says."),
+  SWITCHBOARD_CONSUL_URL: z
+    .url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" })
+    .optional()
+    .describe("A Consul of your own. Not set: that of `npm run engines`."),
+  SWITCHBOARD_CONSUL_TOKEN: z
+    .string()
+    .optional()
+    .describe("A token of that Consul that may write policies, tokens and keys; every service gets one of its own."),
+  SWITCHBOARD_REDIS_URL: z
+    .url({ protocol: /^rediss?$/, error: "must be a redis:// or rediss:// URL" })
+    .optional()
+    .describe("A Redis of your own, as a user that may make users. Not set: that of `npm run engines`."),
 };
 
 /** @throws Error that lists every fault. */
@@ -56,7 +81,11 @@ export function readSettings(root: string, environment: NodeJS.ProcessEnv, args:
       with: { type: "string", multiple: true, default: [] },
     },
   });
-  if (values.profile !== "embedded") throw new Error(`--profile ${values.profile} is not known; there is: embedded`);
+  const profile = PROFILES.find((known) => known === values.profile);
+  if (profile === undefined) {
+    throw new Error(`--profile ${values.profile} is not known; there are: ${PROFILES.join(", ")}`);
+  }
+  const real = profile === "engines";
   const given = Object.fromEntries(Object.keys(settingsShape).map((name) => [name, environment[name] || undefined]));
   const result = z.object(settingsShape).safeParse(given);
   if (!result.success) {
@@ -70,7 +99,13 @@ export function readSettings(root: string, environment: NodeJS.ProcessEnv, args:
     dataDir: resolve(root, read.SWITCHBOARD_DATA_DIR),
     adminEmail: read.SWITCHBOARD_ADMIN_EMAIL,
     adminPassword: read.SWITCHBOARD_ADMIN_PASSWORD,
+    profile,
+    registry: read.SWITCHBOARD_REGISTRY ?? (real ? "consul" : "postgres"),
+    state: read.SWITCHBOARD_STATE ?? (real ? "redis" : "postgres"),
     databaseUrl: read.SWITCHBOARD_DATABASE_URL,
+    consulUrl: read.SWITCHBOARD_CONSUL_URL,
+    consulToken: read.SWITCHBOARD_CONSUL_TOKEN,
+    redisUrl: read.SWITCHBOARD_REDIS_URL,
     extraServices: values.with,
     root,
   };

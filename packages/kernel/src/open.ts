@@ -1,4 +1,5 @@
 /** The only file that names drivers: opens what the settings choose, and loads nothing else. */
+import { readFile } from "node:fs/promises";
 import type { Logger } from "pino";
 import type { Bus } from "./bus/bus.ts";
 import type { PlatformConfig } from "./config/platform-settings.ts";
@@ -20,17 +21,23 @@ export async function openPorts(
 ): Promise<Ports> {
   const registry = stack.use(await openRegistry(config, log));
   const bus = stack.use(await openBus(config, service, log));
-  const state = stack.use(await openState(config, log));
+  const state = stack.use(await openState(config, service, log));
   return { registry, bus, state };
 }
 
-async function openRegistry(config: PlatformConfig, log: Logger): Promise<Registry> {
-  switch (config.registry) {
-    case "postgres": {
-      const { openPostgresRegistry } = await import("./registry/postgres.ts");
-      return openPostgresRegistry({ url: config.databaseUrl, log });
-    }
+async function openRegistry({ consul, databaseUrl }: PlatformConfig, log: Logger): Promise<Registry> {
+  if (consul === undefined) {
+    const { openPostgresRegistry } = await import("./registry/postgres.ts");
+    return openPostgresRegistry({ url: databaseUrl, log });
   }
+  const { openConsulRegistry } = await import("./registry/consul.ts");
+  const { url, token, caFile } = consul;
+  return openConsulRegistry({
+    url,
+    ...(token !== undefined && { token }),
+    ...(caFile !== undefined && { tls: { ca: await readFile(caFile, "utf8") } }),
+    log,
+  });
 }
 
 async function openBus(config: PlatformConfig, service: string, log: Logger): Promise<Bus> {
@@ -42,11 +49,11 @@ async function openBus(config: PlatformConfig, service: string, log: Logger): Pr
   }
 }
 
-async function openState(config: PlatformConfig, log: Logger): Promise<State> {
-  switch (config.state) {
-    case "postgres": {
-      const { openPostgresState } = await import("./state/postgres.ts");
-      return openPostgresState({ url: config.databaseUrl, log });
-    }
+async function openState({ redis, databaseUrl }: PlatformConfig, service: string, log: Logger): Promise<State> {
+  if (redis === undefined) {
+    const { openPostgresState } = await import("./state/postgres.ts");
+    return openPostgresState({ url: databaseUrl, log });
   }
+  const { openRedisState } = await import("./state/redis.ts");
+  return openRedisState({ url: redis.url, service, log });
 }

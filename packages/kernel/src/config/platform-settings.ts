@@ -1,5 +1,13 @@
 /** The settings that every process of the platform has. A service's own are in its `config.ts`. */
 import { z } from "zod";
+import {
+  type ConsulConfig,
+  consulConfig,
+  consulSettings,
+  type RedisConfig,
+  redisConfig,
+  redisSettings,
+} from "./engine-settings.ts";
 import { integer, port, SettingsFault } from "./read-settings.ts";
 
 export const platformSettings = {
@@ -24,9 +32,17 @@ export const platformSettings = {
   SWITCHBOARD_DATABASE_POOL: integer({ min: 2, max: 100 })
     .prefault("5")
     .describe("Connections in the pool of this process."),
-  SWITCHBOARD_REGISTRY: z.enum(["postgres"]).default("postgres").describe("The registry's driver."),
+  SWITCHBOARD_REGISTRY: z
+    .enum(["postgres", "consul"])
+    .default("postgres")
+    .describe("The registry's driver: `postgres` or `consul`."),
   SWITCHBOARD_BUS: z.enum(["postgres"]).default("postgres").describe("The bus's driver."),
-  SWITCHBOARD_STATE: z.enum(["postgres"]).default("postgres").describe("The state's driver."),
+  SWITCHBOARD_STATE: z
+    .enum(["postgres", "redis"])
+    .default("postgres")
+    .describe("The state's driver: `postgres` or `redis`."),
+  ...consulSettings,
+  ...redisSettings,
   SWITCHBOARD_SERVICE_SECRET: z
     .string()
     .min(32, "must have at least 32 characters")
@@ -59,9 +75,11 @@ export interface PlatformConfig {
   readonly databaseUrl: string;
   readonly databaseOwnerUrl: string | undefined;
   readonly databasePool: number;
-  readonly registry: "postgres";
+  /** Undefined: PostgreSQL is the driver. */
+  readonly consul: ConsulConfig | undefined;
   readonly bus: "postgres";
-  readonly state: "postgres";
+  /** Undefined: PostgreSQL is the driver. */
+  readonly redis: RedisConfig | undefined;
   readonly serviceSecret: string;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** Undefined: other processes are called without TLS. */
@@ -70,7 +88,7 @@ export interface PlatformConfig {
   readonly drainMs: number;
 }
 
-/** What the settings mean. @throws SettingsFault where one half of the TLS pair is missing. */
+/** What the settings mean. @throws SettingsFault where a setting is missing that another one asks for. */
 export function platformConfig(read: z.infer<z.ZodObject<typeof platformSettings>>): PlatformConfig {
   const { SWITCHBOARD_TLS_CERT: certFile, SWITCHBOARD_TLS_KEY: keyFile } = read;
   if ((certFile === undefined) !== (keyFile === undefined)) {
@@ -84,9 +102,9 @@ export function platformConfig(read: z.infer<z.ZodObject<typeof platformSettings
     databaseUrl: read.SWITCHBOARD_DATABASE_URL,
     databaseOwnerUrl: read.SWITCHBOARD_DATABASE_OWNER_URL,
     databasePool: read.SWITCHBOARD_DATABASE_POOL,
-    registry: read.SWITCHBOARD_REGISTRY,
+    consul: read.SWITCHBOARD_REGISTRY === "consul" ? consulConfig(read) : undefined,
     bus: read.SWITCHBOARD_BUS,
-    state: read.SWITCHBOARD_STATE,
+    redis: read.SWITCHBOARD_STATE === "redis" ? redisConfig(read) : undefined,
     serviceSecret: read.SWITCHBOARD_SERVICE_SECRET,
     tls: certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined,
     tlsCaFile: read.SWITCHBOARD_TLS_CA,

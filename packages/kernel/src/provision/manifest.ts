@@ -19,6 +19,10 @@ const service = z.strictObject({
   ),
   password,
   ownerPassword: password,
+  /** The secret of its token in Consul. */
+  consulToken: z.uuid().optional(),
+  /** Of its user in Redis. */
+  redisPassword: password.optional(),
 });
 
 export type ServiceEntry = z.infer<typeof service>;

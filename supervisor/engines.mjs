@@ -1,0 +1,4 @@
+// `npm run engines`
+import "./node-version.mjs";
+
+await import("./src/engines-command.ts");
