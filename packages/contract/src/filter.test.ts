@@ -39,10 +39,21 @@ describe("a filter", () => {
       [
         { field: "state", type: "enum", operator: "=", value: 2, name: "DISABLED" },
         { field: "email", type: "string", operator: "!=", pattern: { ...exact, text: "a b" } },
-        { field: "create_time", type: "timestamp", operator: ">=", value: "2026-01-31T12:00:00.5+02:00" },
+        { field: "create_time", type: "timestamp", operator: ">=", value: "2026-01-31T10:00:00.5Z" },
         { field: "size", type: "int", operator: "<", value: -3n },
       ],
     );
+  });
+
+  test("reads a time with any offset as UTC, to the nanosecond", () => {
+    const utc = (time: string) => {
+      const [first] = parse(`create_time > "${time}"`);
+      return first?.type === "timestamp" ? first.value : undefined;
+    };
+    assert.equal(utc("2026-01-01T00:30:00+23:59"), "2025-12-31T00:31:00Z");
+    assert.equal(utc("2026-01-01T00:30:00.123456789-23:59"), "2026-01-02T00:29:00.123456789Z");
+    assert.equal(utc("0001-01-01T00:00:00Z"), "0001-01-01T00:00:00Z");
+    assert.equal(utc("9999-12-31T23:59:59.9+00:00"), "9999-12-31T23:59:59.9Z");
   });
 
   test("takes an enum's value with and without its prefix", () => {
@@ -138,7 +149,11 @@ describe("a filter", () => {
     ["create_time : 2026-01-01T00:00:00Z", 13, /= != < <= > >= only/],
     ["create_time = 2026-02-30T00:00:00Z", 15, /RFC 3339/],
     ["create_time = 2026-01-01", 15, /RFC 3339/],
-    ["create_time = 0000-01-01T00:00:00Z", 15, /RFC 3339/],
+    ["create_time = 0000-01-01T00:00:00Z", 15, /years 1 to 9999/],
+    ['create_time > "0001-01-01T00:00:00+23:59"', 15, /years 1 to 9999/],
+    ['create_time > "9999-12-31T23:59:59-00:01"', 15, /years 1 to 9999/],
+    ["create_time = 2026-01-01T00:00:00+24:00", 15, /RFC 3339/],
+    ["create_time = 2026-01-01T00:00:00.1234567890Z", 15, /at most 9 digits/],
     ["size = 1.5", 8, /whole number/],
     ["size = 9223372036854775808", 8, /64 bits/],
     [`email = "${"x".repeat(2000)}"`, 2001, /at most 2000 characters/],

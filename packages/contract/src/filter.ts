@@ -54,7 +54,7 @@ export type Comparison<Name extends string = string> =
       /** The value's name without the enum's prefix: "DISABLED". */
       readonly name: string;
     }
-  /** The value is an RFC 3339 text, valid and within the years 1 to 9999. */
+  /** The value is an RFC 3339 text in UTC ("…Z"), valid, within the years 1 to 9999, of at most 9 digits of a second. */
   | { readonly field: Name; readonly type: "timestamp"; readonly operator: OrderOperator; readonly value: string }
   /** Within 64 bits, signed. */
   | { readonly field: Name; readonly type: "int"; readonly operator: OrderOperator; readonly value: bigint };
@@ -143,13 +143,25 @@ function typed<Name extends string>(
   if (operator.text === ":") throw new FilterSyntaxError(operator.offset, `${field} takes = != < <= > >= only`);
   const order = operator.text as OrderOperator;
   if (type === "int") return { field, type, operator: order, value: int64(field, value) };
+  return { field, type, operator: order, value: utc(field, value) };
+}
+
+const timestamp = z.iso.datetime({ offset: true });
+/** What of a time is the same with every offset, and the offset. */
+const fractionAndOffset = /(?<fraction>\.\d+)?(?<offset>Z|[+-]\d\d:\d\d)$/;
+
+/** A time as UTC: databases refuse offsets that RFC 3339 allows, and times that an offset moves out of the years. */
+function utc(field: string, value: Token): string {
+  const { fraction = "", offset = "" } = fractionAndOffset.exec(value.text)?.groups ?? {};
   if (!timestamp.safeParse(value.text).success) {
     throw new FilterSyntaxError(value.offset, `${field} takes a time as in "2026-01-31T12:00:00Z" (RFC 3339)`);
   }
-  return { field, type, operator: order, value: value.text };
+  if (fraction.length > 10) throw new FilterSyntaxError(value.offset, `${field} takes at most 9 digits of a second`);
+  const date = new Date(value.text.replace(fractionAndOffset, offset));
+  const year = date.getUTCFullYear();
+  if (year < 1 || year > 9999) throw new FilterSyntaxError(value.offset, `${field} takes the years 1 to 9999, in UTC`);
+  return `${date.toISOString().slice(0, -".000Z".length)}${fraction}Z`;
 }
-
-const timestamp = z.iso.datetime({ offset: true }).refine((text) => !text.startsWith("0000"));
 
 function text<Name extends string>(field: Name, operator: Token, value: Token): Comparison<Name> {
   const type = "string";

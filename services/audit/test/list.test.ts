@@ -46,6 +46,7 @@ describe("ListEvents", () => {
     ["source = gateway", [5, 4]],
     [`trace_id = ${trace}`, [2]],
     ['time >= "2026-01-31T02:00:00Z" AND time < "2026-01-31T05:00:00+02:00"', [2]],
+    ['time >= "2026-02-01T01:30:00+23:30" AND time < "2026-01-30T03:01:00-23:59"', [2]],
     ["sequence > 1 AND sequence <= 3", [3, 2]],
   ];
   for (const [filter, found] of cases) {
@@ -71,6 +72,7 @@ describe("ListEvents", () => {
   test("refuses a filter that makes no sense, and a page token of another filter", async () => {
     await refused("INVALID_FILTER", audit.admin.listEvents({ filter: "who = me" }));
     await refused("INVALID_FILTER", audit.admin.listEvents({ filter: "outcome = MAYBE" }));
+    await refused("INVALID_FILTER", audit.admin.listEvents({ filter: 'time > "0001-01-01T00:00:00+23:59"' }));
     await refused("INVALID_FILTER", audit.admin.listEvents({ filter: "sequence = 99999999999999999999" }));
     const { nextPageToken: pageToken } = await audit.admin.listEvents({ pageSize: 1 });
     await refused("INVALID_PAGE_TOKEN", audit.admin.listEvents({ pageToken, filter: "outcome = DENIED" }));

@@ -109,6 +109,10 @@ describe("a filter of ListUsers", () => {
       'email:filter AND create_time >= "2020-01-01T00:00:00+02:00"',
       ["Filter.One@a.example", "filter.two@a.example", "filter.three@b.example"],
     ],
+    [
+      'email:filter AND create_time > "0001-01-01T23:59:00+23:59" AND create_time < "9999-12-30T23:59:59-23:59"',
+      ["Filter.One@a.example", "filter.two@a.example", "filter.three@b.example"],
+    ],
     ['email:filter AND email < "filter.p"', ["Filter.One@a.example"]],
   ];
   for (const [filter, found] of cases) {
@@ -122,7 +126,15 @@ describe("a filter of ListUsers", () => {
   }
 
   test("that cannot be understood is refused, with the place", async () => {
-    for (const filter of ["email", "password = x", 'state = "ASLEEP"', "email = a OR email = b", 'email = "']) {
+    for (const filter of [
+      "email",
+      "password = x",
+      'state = "ASLEEP"',
+      "email = a OR email = b",
+      'email = "',
+      'create_time > "0001-01-01T00:00:00+23:59"',
+      'create_time < "9999-12-31T23:59:59-23:59"',
+    ]) {
       const error = await refused("INVALID_FILTER", identity.admin.listUsers({ filter }));
       assert.match(error.rawMessage, /character \d+/);
     }
