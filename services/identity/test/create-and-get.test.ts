@@ -128,7 +128,12 @@ describe("GetUser", () => {
 
   test("says so where there is nobody, or no id", async () => {
     await refused("NOT_FOUND", identity.admin.getUser({ userId: newId() }));
-    assert.deepEqual((await refused("INVALID_FIELD", identity.admin.getUser({ userId: "ada" }))).fields, ["user_id"]);
+    for (const userId of ["ada", "a b", "x".repeat(129)]) {
+      const { fields, rawMessage } = await refused("INVALID_FIELD", identity.admin.getUser({ userId }));
+      assert.deepEqual(fields, ["user_id"]);
+      // Not every text of some characters is one.
+      assert.doesNotMatch(rawMessage, /characters/);
+    }
   });
 });
 

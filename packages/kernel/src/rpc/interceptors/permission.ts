@@ -23,7 +23,7 @@ interface Rule {
   readonly path: readonly string[];
 }
 
-/** What Authz takes as an object's id. */
+/** What Authz takes as an object's id; what the service that owns the object takes is its own, and may be less. */
 const idForm = /^[A-Za-z0-9._~@+-]{1,128}$/;
 
 export function permission(policies: Policies, authorizer: Authorizer): Interceptor {
@@ -86,7 +86,7 @@ function fill(call: RunningCall, message: unknown, field: string, path: readonly
     holder[last] = userId;
     return userId;
   }
-  if (!idForm.test(id)) throw wrong(field, "must have 1 to 128 characters of A–Z a–z 0–9 . _ ~ @ + -");
+  if (!idForm.test(id)) throw wrong(field, "must be an id, in the form that answers give it");
   return id;
 }
 
