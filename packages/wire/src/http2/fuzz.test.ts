@@ -163,6 +163,8 @@ async function pump(
     const next = at + (cuts[turn % cuts.length] as number);
     socket.write(bytes.subarray(at, next));
     at = next;
+    // A turn of the event loop: what is to be sent goes out at its end.
+    await new Promise((resolve) => setImmediate(resolve));
   }
   socket.end();
   await once(socket, "close");
