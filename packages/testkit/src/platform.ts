@@ -1,10 +1,15 @@
-/** A whole platform for a test: `npm start` in a folder of its own, on a port of its own. */
+/**
+ * A whole platform for a test: `npm start` in a folder of its own, on a port of its own. With SWITCHBOARD_TEST_PROFILE=engines
+ * it runs on engines of its own instead of the embedded PostgreSQL: the same tests are for both.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { engineHome } from "@switchboard/engines/engine-home";
+import { type EngineSet, startEngines } from "@switchboard/engines/engine-set";
 import { freePort } from "@switchboard/engines/free-port";
 
 const root = resolve(import.meta.dirname, "../../..");
@@ -39,15 +44,21 @@ export interface TestPlatformOptions {
 export async function startTestPlatform(options: TestPlatformOptions = {}): Promise<TestPlatform> {
   const dataDir = options.dataDir ?? (await temporaryFolder());
   const port = await freePort();
+  const engines = runsOnEngines()
+    ? await startEngines({ home: engineHome(process.env), dataDir: join(dataDir, "engines"), fsync: false })
+    : undefined;
   const environment = {
     ...process.env,
     SWITCHBOARD_PORT: String(port),
     SWITCHBOARD_DATA_DIR: dataDir,
     SWITCHBOARD_ADMIN_EMAIL: ADMIN.email,
     SWITCHBOARD_ADMIN_PASSWORD: ADMIN.password,
+    ...(engines && addressesOf(engines)),
     ...options.environment,
   };
-  const supervisor = spawn(process.execPath, [join(root, "supervisor/start.mjs"), ...(options.args ?? [])], {
+  const profile = engines ? ["--profile", "engines"] : [];
+  const start = [join(root, "supervisor/start.mjs"), ...profile, ...(options.args ?? [])];
+  const supervisor = spawn(process.execPath, start, {
     env: environment,
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -62,11 +73,16 @@ export async function startTestPlatform(options: TestPlatformOptions = {}): Prom
   }
   const exited = once(supervisor, "exit").then(([code]) => code as number | null);
   void exited.then(() => ready.reject(new Error(`the platform did not start:\n${output.join("\n")}`)));
-  const stop = () => {
+  const stop = async () => {
     supervisor.kill("SIGTERM");
-    return exited;
+    const code = await exited;
+    await engines?.stop();
+    return code;
   };
-  const url = await ready.promise;
+  const url = await ready.promise.catch(async (error) => {
+    await engines?.stop();
+    throw error;
+  });
   return {
     url,
     dataDir,
@@ -102,6 +118,19 @@ export async function startTestPlatform(options: TestPlatformOptions = {}): Prom
       await stop();
       if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
     },
+  };
+}
+
+function runsOnEngines(): boolean {
+  return process.env.SWITCHBOARD_TEST_PROFILE === "engines";
+}
+
+function addressesOf({ addresses }: EngineSet): Record<string, string> {
+  return {
+    SWITCHBOARD_DATABASE_URL: addresses.databaseUrl,
+    SWITCHBOARD_CONSUL_URL: addresses.consulUrl,
+    SWITCHBOARD_CONSUL_TOKEN: addresses.consulToken,
+    SWITCHBOARD_REDIS_URL: addresses.redisUrl,
   };
 }
 
