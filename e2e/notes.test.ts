@@ -80,6 +80,7 @@ describe("a service of one's own beside the platform's", () => {
       { action: "notes.v1.NoteCreated", actor: `user:${ada.userId}`, outcome: ALLOWED },
       { action: "notes.v1.NotesService/CreateNote", actor: `user:${ada.userId}`, outcome: ALLOWED },
       { action: "notes.v1.NotesService/GetNote", actor: `user:${eve.userId}`, outcome: DENIED },
+      { action: "switchboard.authz.v1.AuthzService/WriteRelationships", actor: "service:notes", outcome: ALLOWED },
     ];
     await eventually(
       async () => {
