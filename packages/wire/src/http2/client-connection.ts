@@ -152,6 +152,7 @@ class ClientRole implements Role {
     connection.draining = true;
     for (const stream of [...streams.all()]) {
       if (stream.id <= this.#lastTaken || stream.closed) continue;
+      streams.markReset(stream.id);
       connection.drop(stream);
       stream.events.onReset(stream, ErrorCode.REFUSED_STREAM, "refused");
     }

@@ -68,6 +68,8 @@ export class Connection implements StreamLink {
   readonly #reader: FrameReader;
   readonly #watch: Watch;
   #prefaceAt = 0;
+  /** What our GOAWAY said; undefined: there was none, but perhaps the first of a graceful end. */
+  #lastTaken: number | undefined;
   #reason: CloseReason;
   #closed = false;
   /** Counts frames, to know whether an incomplete one is still the same. */
@@ -128,7 +130,7 @@ export class Connection implements StreamLink {
   fault(fault: ConnectionFault): void {
     if (this.ended) return;
     this.#reason = fault;
-    this.output.goaway(this.#role.isServer ? this.streams.newest : 0, fault.code);
+    this.#goaway(fault.code);
     this.end();
     this.#resetAll();
   }
@@ -204,7 +206,7 @@ export class Connection implements StreamLink {
     }
     if (this.draining) return;
     this.draining = true;
-    this.output.goaway(0, ErrorCode.NO_ERROR);
+    this.#goaway(ErrorCode.NO_ERROR);
     this.endIfDrained();
   }
 
@@ -221,7 +223,7 @@ export class Connection implements StreamLink {
     const final = () => {
       if (this.draining || this.ended) return;
       this.draining = true;
-      this.output.goaway(this.streams.newest, ErrorCode.NO_ERROR);
+      this.#goaway(ErrorCode.NO_ERROR);
       this.endIfDrained();
     };
     if (!this.#watch.beginDrain(this.now, final)) return;
@@ -262,6 +264,12 @@ export class Connection implements StreamLink {
   release(bytes: number): void {
     const increment = this.window.consume(bytes);
     if (increment > 0 && !this.ended) this.output.number(FrameType.WINDOW_UPDATE, 0, increment);
+  }
+
+  /** Names the last stream taken, which later ones may not raise (RFC 9113, section 6.8); a client takes none. */
+  #goaway(code: number): void {
+    this.#lastTaken ??= this.#role.isServer ? this.streams.newest : 0;
+    this.output.goaway(this.#lastTaken, code);
   }
 
   #reset(id: number, code: number): void {

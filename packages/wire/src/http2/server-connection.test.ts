@@ -265,11 +265,26 @@ describe("it goes on", () => {
     peer.send(headers(3, POST, false), frame(FrameType.PING, Flag.ACK, 0, ping.payload));
     const second = await peer.frame(FrameType.GOAWAY, ({ payload }) => payload.readUInt32BE(0) === 3);
     assert.equal(second.payload.readUInt32BE(4), ErrorCode.NO_ERROR);
-    peer.send(headers(5, GET, true), data(1, 5, true), data(3, 5, true));
+    // What follows a refused request is on its way too, and is nobody's fault.
+    peer.send(headers(5, POST, false), data(5, 9), number(8, 5, 1), headers(5, ["a", "b"], true));
+    peer.send(data(1, 5, true), data(3, 5, true));
     await peer.frame(FrameType.HEADERS, isEnd(1));
     await peer.frame(FrameType.HEADERS, isEnd(3));
     await peer.closed;
     assert.ok(peer.frames.every(({ id }) => id !== 5));
+    assert.equal(peer.frames.filter(({ type }) => type === FrameType.GOAWAY).length, 2);
+  });
+
+  it("never names a later stream in GOAWAY than it did before (section 6.8)", async () => {
+    await using server = await testServer({ limits: { goawayGraceMs: 20, settingsTimeoutMs: 60 } });
+    const peer = await server.raw();
+    peer.send(headers(1, POST, false));
+    await peer.frame(FrameType.HEADERS, ({ id }) => id === 1);
+    for (const connection of server.connections) connection.drain();
+    await peer.frame(FrameType.GOAWAY, ({ payload }) => payload.readUInt32BE(0) === 1);
+    peer.send(headers(3, POST, false), data(0, 1));
+    const last = await peer.frame(FrameType.GOAWAY, ({ payload }) => payload.readUInt32BE(4) === PROTOCOL_ERROR);
+    assert.equal(last.payload.readUInt32BE(0), 1);
   });
 });
 

@@ -77,9 +77,12 @@ class ServerRole implements Role {
       if (streams.wasReset(id)) return;
       throw new ConnectionFault(ErrorCode.STREAM_CLOSED, "HEADERS on a stream that is closed");
     }
-    // Above the last stream that our GOAWAY named: the client knows that nobody looks at it.
-    if (connection.draining) return;
     streams.newest = id;
+    if (connection.draining) {
+      // Above the last stream that our GOAWAY named: the client knows that nobody looks at it, nor at what follows it.
+      streams.markReset(id);
+      return;
+    }
     if (streams.size >= limits.maxConcurrentStreams) {
       connection.streamFault(id, ErrorCode.REFUSED_STREAM);
       return;
