@@ -14,6 +14,8 @@ export interface Neighbours {
   /** "away": nothing happens. "mute": it happens, and the answer is lost. */
   identity: "there" | "away" | "mute";
   authz: "there" | "away";
+  /** E-mails of people whom Identity fails to make, each time and for no reason that it tells. */
+  readonly unmakeable: Set<string>;
   client<Desc extends DescService>(service: Desc): Client<Desc>;
 }
 
@@ -23,6 +25,7 @@ export function fakeNeighbours(): Neighbours {
     router.service(IdentityService, {
       createUser({ userId, email, displayName }) {
         if (neighbours.identity === "away") throw unavailable();
+        if (neighbours.unmakeable.has(email)) throw new ConnectError("internal error", Code.Internal);
         const taken = [...neighbours.people].some(
           ([id, person]) => id === userId || emailKey(person.email) === emailKey(email),
         );
@@ -51,6 +54,7 @@ export function fakeNeighbours(): Neighbours {
     grants: [],
     identity: "there",
     authz: "there",
+    unmakeable: new Set(),
     client: (service) => createClient(service, transport),
   };
   return neighbours;

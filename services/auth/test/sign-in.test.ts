@@ -129,6 +129,31 @@ describe("SignUp, interrupted", () => {
     assert.equal((await auth.sql`select 1 from auth.account where email = 'theirs@example.com'`).length, 0);
   });
 
+  test("and never to be finished, keeps no other from being finished", async (t) => {
+    t.after(restore);
+    auth.neighbours.identity = "away";
+    const emails = Array.from({ length: 3 }, (_, index) => `behind-${index}@example.com`);
+    for (const email of emails) await refused("SERVICE_UNAVAILABLE", auth.as().signUp(request(email)));
+    restore();
+    // More than one turn looks at, and all of them older.
+    await auth.sql`
+      insert into auth.account (user_id, email, email_key, display_name, password_hash, state, create_time)
+      select format('00000000-0000-7000-8000-%s', lpad(to_hex(n), 12, '0'))::uuid, 'stuck' || n || '@example.com', 'stuck' || n || '@example.com', 'Stuck', '', 'pending',
+             to_timestamp(0)
+      from generate_series(1, 150) n`;
+    for (let n = 1; n <= 150; n++) auth.neighbours.unmakeable.add(`stuck${n}@example.com`);
+    auth.clock.advance(61_000);
+    const finished = () => [...auth.neighbours.people.values()].filter(({ email }) => emails.includes(email)).length;
+    await auth.runJob("finish-sign-ups");
+    await auth.runJob("finish-sign-ups");
+    assert.equal(finished(), emails.length);
+    assert.match(auth.log(), /sign-ups cannot be finished/);
+    auth.neighbours.unmakeable.clear();
+    await auth.runJob("finish-sign-ups");
+    await auth.runJob("finish-sign-ups");
+    assert.equal((await auth.sql`select 1 from auth.account where state = 'pending'`).length, 0);
+  });
+
   test("by an e-mail that Identity has, leaves nothing", async () => {
     auth.neighbours.people.set(newId(), { email: "taken@example.com", displayName: "Made by an administrator" });
     await refused("ALREADY_EXISTS", auth.as().signUp(request("TAKEN@example.com")));

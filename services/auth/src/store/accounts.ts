@@ -1,7 +1,7 @@
 /** Accounts: who may sign in, and with what. */
 import { emailKey } from "@switchboard/contract/email";
 import type { Queries } from "@switchboard/kernel/database/database";
-import { and, asc, eq, isNotNull, isNull, lt, ne, or } from "drizzle-orm";
+import { and, asc, eq, gt, isNotNull, isNull, lt, ne, or } from "drizzle-orm";
 import { accounts } from "./tables.ts";
 
 export type Account = typeof accounts.$inferSelect;
@@ -71,13 +71,19 @@ export async function removePendingAccount(queries: Queries, userId: string): Pr
   await queries.delete(accounts).where(and(eq(accounts.userId, userId), eq(accounts.state, "pending")));
 }
 
-/** The oldest sign-ups that were begun before a time and not completed. */
-export function listPendingAccounts(queries: Queries, before: Date, limit: number): Promise<Account[]> {
+/** Sign-ups that were begun before a time and not completed, by user_id (which is the order they began in); after one. */
+export function listPendingAccounts(
+  queries: Queries,
+  before: Date,
+  after: string | undefined,
+  limit: number,
+): Promise<Account[]> {
+  const later = after === undefined ? undefined : gt(accounts.userId, after);
   return queries
     .select()
     .from(accounts)
-    .where(and(eq(accounts.state, "pending"), lt(accounts.createTime, before)))
-    .orderBy(asc(accounts.createTime))
+    .where(and(eq(accounts.state, "pending"), lt(accounts.createTime, before), later))
+    .orderBy(asc(accounts.userId))
     .limit(limit);
 }
 
