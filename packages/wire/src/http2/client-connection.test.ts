@@ -6,10 +6,12 @@ import { describe, it } from "node:test";
 import { openConnection } from "./client-connection.ts";
 import { ErrorCode } from "./error-code.ts";
 import { Flag, FrameType } from "./frame.ts";
+import { data, frame, GET, headers, number, POST, setting } from "./frame-bytes.fake.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
 import { encodeBlock, type Fields } from "./hpack-encoder.ts";
-import { call, data, frame, GET, headers, number, POST, type RawPeer, setting, testClient } from "./raw-peer.fake.ts";
+import type { RawPeer } from "./raw-peer.fake.ts";
 import type { Stream, StreamEvents } from "./stream.ts";
+import { call, testClient } from "./test-client.fake.ts";
 
 const { PROTOCOL_ERROR, FRAME_SIZE_ERROR, STREAM_CLOSED, COMPRESSION_ERROR, REFUSED_STREAM } = ErrorCode;
 const bytes = (hex: string) => Buffer.from(hex, "hex");

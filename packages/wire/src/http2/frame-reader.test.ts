@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ConnectionFault, ErrorCode } from "./error-code.ts";
+import { frame } from "./frame-bytes.fake.ts";
 import { FrameReader } from "./frame-reader.ts";
-import { type Frame, frame } from "./raw-peer.fake.ts";
+import type { Frame } from "./raw-peer.fake.ts";
 
 const anyFrame = fc.record(
   {

@@ -12,12 +12,14 @@ import fc from "fast-check";
 import { openConnection } from "./client-connection.ts";
 import { ErrorCode } from "./error-code.ts";
 import { Flag, FrameType, PREFACE } from "./frame.ts";
+import { EMPTY_SETTINGS, frame, number, POST, SETTINGS_ACK, setting } from "./frame-bytes.fake.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
 import { encodeBlock, type Fields } from "./hpack-encoder.ts";
-import { EMPTY_SETTINGS, echo, frame, number, OK, POST, RawPeer, SETTINGS_ACK, setting } from "./raw-peer.fake.ts";
+import { RawPeer } from "./raw-peer.fake.ts";
 import { serveConnection } from "./server-connection.ts";
 import type { Stream, StreamEvents } from "./stream.ts";
+import { echo, OK } from "./test-server.fake.ts";
 
 const numRuns = Number(process.env.FUZZ_RUNS ?? 150);
 

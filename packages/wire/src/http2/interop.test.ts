@@ -10,9 +10,10 @@ import { type ClientConnection, openConnection } from "./client-connection.ts";
 import { ErrorCode } from "./error-code.ts";
 import type { HeaderList } from "./header-list.ts";
 import { encodeBlock, type Fields } from "./hpack-encoder.ts";
-import { call, echo, type Outcome, serveEcho, TRAILERS, testServer } from "./raw-peer.fake.ts";
 import { serveConnection } from "./server-connection.ts";
 import type { Stream, StreamEvents } from "./stream.ts";
+import { call, type Outcome } from "./test-client.fake.ts";
+import { echo, serveEcho, TRAILERS, testServer } from "./test-server.fake.ts";
 
 const POST: Fields = [
   ":method",

@@ -4,26 +4,13 @@ import { describe, it } from "node:test";
 import type { CloseReason } from "./connection.ts";
 import { ErrorCode } from "./error-code.ts";
 import { Flag, FrameType, PREFACE } from "./frame.ts";
+import { data, EMPTY_SETTINGS, frame, GET, headers, number, POST, SETTINGS_ACK, setting } from "./frame-bytes.fake.ts";
 import { encodeBlock } from "./hpack-encoder.ts";
 import { type Limits, withDefaults } from "./limits.ts";
-import {
-  data,
-  EMPTY_SETTINGS,
-  echo,
-  frame,
-  GET,
-  headers,
-  number,
-  OK,
-  POST,
-  type RawPeer,
-  SETTINGS_ACK,
-  setting,
-  type TestServer,
-  testServer,
-} from "./raw-peer.fake.ts";
+import type { RawPeer } from "./raw-peer.fake.ts";
 import type { ServerOptions } from "./server-connection.ts";
 import type { ResetCause, Stream } from "./stream.ts";
+import { echo, OK, type TestServer, testServer } from "./test-server.fake.ts";
 
 const { ENHANCE_YOUR_CALM, REFUSED_STREAM, CANCEL, SETTINGS_TIMEOUT, NO_ERROR } = ErrorCode;
 const PING = frame(FrameType.PING, 0, 0, Buffer.alloc(8));

@@ -4,22 +4,11 @@ import { Duplex } from "node:stream";
 import { describe, it } from "node:test";
 import { ErrorCode } from "./error-code.ts";
 import { Flag, FrameType, PREFACE } from "./frame.ts";
+import { data, EMPTY_SETTINGS, frame, GET, headers, number, POST, SETTINGS_ACK, setting } from "./frame-bytes.fake.ts";
 import { encodeBlock } from "./hpack-encoder.ts";
-import {
-  data,
-  EMPTY_SETTINGS,
-  frame,
-  GET,
-  headers,
-  number,
-  POST,
-  type RawPeer,
-  SETTINGS_ACK,
-  serveEcho,
-  setting,
-  testServer,
-} from "./raw-peer.fake.ts";
+import type { RawPeer } from "./raw-peer.fake.ts";
 import { serveConnection } from "./server-connection.ts";
+import { serveEcho, testServer } from "./test-server.fake.ts";
 
 const { PROTOCOL_ERROR, FRAME_SIZE_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED, COMPRESSION_ERROR } = ErrorCode;
 const OPEN = headers(1, POST, false);
