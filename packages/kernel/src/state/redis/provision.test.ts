@@ -100,6 +100,16 @@ describe("provisioning Redis", { skip }, () => {
     assert.equal(await old.get("k"), undefined);
   });
 
+  test("an operator's user is not taken over, and no name reaches more than its own keys", async () => {
+    await using engine = await openRedisEngine({ home });
+    await engine.admin.acl("SETUSER", "boss", "on", ">secret", "~*", "+@all");
+    const url = engine.server.url.replace("//", "//boss:secret@");
+    for (const name of ["default", "boss", "a*", "a b", "", "a:b", "Auth"]) {
+      await assert.rejects(provisionRedis({ url, services: [{ name, password: "p" }] }), RangeError, name);
+    }
+    await provisionRedis({ url, services: [] });
+  });
+
   test("users are there again after a restart", async () => {
     await using engine = await openRedisEngine({ home });
     await engine.kill();

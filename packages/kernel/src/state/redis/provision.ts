@@ -23,11 +23,19 @@ export interface RedisProvision extends Pick<RedisClientOptions, "url" | "tls"> 
 const COMMANDS = `get set del exists pexpire time eval evalsha
   info select client|setname readonly asking cluster|slots cluster|info`.split(/\s+/);
 
+/** Nothing that a pattern of keys reads as more than itself. */
+const nameForm = /^[a-z][a-z0-9_-]{0,62}$/;
+
 /**
  * The users outlive a restart where Redis keeps them in a file (`aclfile`).
- * @throws Error where Redis cannot be asked, or refuses.
+ * @throws RangeError for a name that is no service's, or is the administrator's own; Error where Redis cannot be asked, or
+ * refuses.
  */
 export async function provisionRedis({ services, ...connection }: RedisProvision): Promise<void> {
+  const operators = new Set(["default", decodeURIComponent(new URL(connection.url).username)]);
+  for (const { name } of services) {
+    if (!nameForm.test(name) || operators.has(name)) throw new RangeError(`${name} cannot be the user of a service`);
+  }
   const client = createClient(connection, "switchboard:provision") as Redis;
   let failure: unknown;
   client.on("error", (error) => {
