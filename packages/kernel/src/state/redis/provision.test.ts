@@ -107,6 +107,7 @@ describe("provisioning Redis", { skip }, () => {
     for (const name of ["default", "boss", "a*", "a b", "", "a:b", "Auth"]) {
       await assert.rejects(provisionRedis({ url, services: [{ name, password: "p" }] }), RangeError, name);
     }
+    await assert.rejects(provisionRedis({ url, services: [{ name: "auth", password: "" }] }), /auth needs a password/);
     await provisionRedis({ url, services: [] });
   });
 

@@ -28,13 +28,14 @@ const nameForm = /^[a-z][a-z0-9_-]{0,62}$/;
 
 /**
  * The users outlive a restart where Redis keeps them in a file (`aclfile`).
- * @throws RangeError for a name that is no service's, or is the administrator's own; Error where Redis cannot be asked, or
- * refuses.
+ * @throws RangeError for a name that is no service's, or is the administrator's own, and for an empty password; Error where
+ * Redis cannot be asked, or refuses.
  */
 export async function provisionRedis({ services, ...connection }: RedisProvision): Promise<void> {
   const operators = new Set(["default", decodeURIComponent(new URL(connection.url).username)]);
-  for (const { name } of services) {
+  for (const { name, password } of services) {
     if (!nameForm.test(name) || operators.has(name)) throw new RangeError(`${name} cannot be the user of a service`);
+    if (password === "") throw new RangeError(`the user ${name} needs a password`);
   }
   const client = createClient(connection, "switchboard:provision") as Redis;
   let failure: unknown;
