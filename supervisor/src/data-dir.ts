@@ -6,6 +6,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isRunning, stopProcess } from "@switchboard/engines/stop-process";
+import { type FolderLock, lockFolder } from "./folder-lock.ts";
 
 /** Made at the first start, kept for ever. */
 export interface Secrets {
@@ -21,12 +22,13 @@ export interface RunningPlatform {
   readonly supervisorPid: number;
   /** Process ids by service. */
   readonly processes: Readonly<Record<string, number>>;
-  /** The environment of each service. */
+  /** The environment of each service, without the first administrator's e-mail and password. */
   readonly environments: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 export class DataDir {
   readonly path: string;
+  #lock: FolderLock | undefined;
   #written: Promise<void> = Promise.resolve();
 
   constructor(path: string) {
@@ -36,13 +38,15 @@ export class DataDir {
   /** Takes the folder for this process, and ends what a killed supervisor left. @throws where another one runs. */
   async take(): Promise<void> {
     await mkdir(this.path, { recursive: true, mode: 0o755 });
-    const left = await this.running();
-    if (left === undefined) return;
-    if (left.supervisorPid !== process.pid && (await isRunning(left.supervisorPid, "supervisor"))) {
+    const lock = await lockFolder(this.path);
+    if (typeof lock === "number") {
       throw new Error(
-        `a platform runs on ${this.path} already (process ${left.supervisorPid}): stop it, or set SWITCHBOARD_DATA_DIR and SWITCHBOARD_PORT for a second one`,
+        `a platform runs on ${this.path} already (process ${lock}): stop it, or set SWITCHBOARD_DATA_DIR and SWITCHBOARD_PORT for a second one`,
       );
     }
+    this.#lock = lock;
+    const left = await this.running();
+    if (left === undefined) return;
     const alive = await Promise.all(
       Object.values(left.processes).map(async (pid) => ((await isRunning(pid, "main.ts")) ? [pid] : [])),
     );
@@ -54,11 +58,17 @@ export class DataDir {
   }
 
   async setRunning(platform: RunningPlatform): Promise<void> {
-    await this.#write("running.json", platform);
+    const environments = Object.entries(platform.environments).map(([name, environment]) => {
+      // The first instance makes the administrator; nobody else has to know the password.
+      const { SWITCHBOARD_ADMIN_EMAIL: _email, SWITCHBOARD_ADMIN_PASSWORD: _password, ...rest } = environment;
+      return [name, rest] as const;
+    });
+    await this.#write("running.json", { ...platform, environments: Object.fromEntries(environments) });
   }
 
   async release(): Promise<void> {
     await rm(join(this.path, "running.json"), { force: true });
+    await this.#lock?.release();
   }
 
   async secrets(): Promise<Secrets> {
