@@ -1,5 +1,6 @@
 /** `npm start`: runs the platform until it is told to stop. Development only; in production an orchestrator does this. */
 import { resolve } from "node:path";
+import { firstAdministratorLine } from "./first-administrator.ts";
 import { startPlatform } from "./platform.ts";
 import { readSettings } from "./settings.ts";
 import { createTerminal } from "./terminal.ts";
@@ -18,7 +19,8 @@ try {
     const seconds = ((performance.now() - started) / 1_000).toFixed(1);
     terminal.line(`ready ${url} (after ${seconds} s; Ctrl-C stops it)`);
     if (platform.newAdminPassword !== undefined) {
-      terminal.line(`the first administrator, shown this once: ${settings.adminEmail} ${platform.newAdminPassword}`);
+      const { adminEmail, adminPassword } = settings;
+      terminal.line(firstAdministratorLine(adminEmail, adminPassword, platform.newAdminPassword));
       await platform.forgetAdminPassword();
     }
     terminal.line(
