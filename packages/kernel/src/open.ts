@@ -55,5 +55,13 @@ async function openState({ redis, databaseUrl }: PlatformConfig, service: string
     return openPostgresState({ url: databaseUrl, log });
   }
   const { openRedisState } = await import("./state/redis.ts");
-  return openRedisState({ url: redis.url, service, log });
+  const { url, caFile, sentinels, cluster } = redis;
+  return openRedisState({
+    url,
+    cluster,
+    ...(sentinels && { sentinels }),
+    ...(caFile !== undefined && { tls: { ca: await readFile(caFile, "utf8") } }),
+    service,
+    log,
+  });
 }

@@ -1,6 +1,6 @@
 /** The settings of the engines behind the ports, where they are not PostgreSQL. Needed only where a driver is chosen. */
 import { z } from "zod";
-import { SettingsFault } from "./read-settings.ts";
+import { list, SettingsFault } from "./read-settings.ts";
 
 export const consulSettings = {
   SWITCHBOARD_CONSUL_URL: z
@@ -19,6 +19,14 @@ export const redisSettings = {
     .url({ protocol: /^rediss?$/, error: "must be a redis:// or rediss:// URL" })
     .optional()
     .describe("Redis as the user of this process, for the state `redis`; rediss:// is with TLS."),
+  SWITCHBOARD_REDIS_CA: z.string().optional().describe("PEM file of the authorities that Redis's certificate is of."),
+  SWITCHBOARD_REDIS_SENTINELS: list
+    .optional()
+    .describe("Sentinels, as redis:// URLs; the host of SWITCHBOARD_REDIS_URL is then the master's name."),
+  SWITCHBOARD_REDIS_CLUSTER: z
+    .stringbool()
+    .default(false)
+    .describe("Whether SWITCHBOARD_REDIS_URL is a node of a cluster."),
 };
 
 export interface ConsulConfig {
@@ -29,6 +37,9 @@ export interface ConsulConfig {
 
 export interface RedisConfig {
   readonly url: string;
+  readonly caFile: string | undefined;
+  readonly sentinels: readonly string[] | undefined;
+  readonly cluster: boolean;
 }
 
 type Read<Shape extends z.ZodRawShape> = z.infer<z.ZodObject<Shape>>;
@@ -44,6 +55,9 @@ export function consulConfig(read: Read<typeof consulSettings>): ConsulConfig {
 export function redisConfig(read: Read<typeof redisSettings>): RedisConfig {
   return Object.freeze({
     url: needed("SWITCHBOARD_REDIS_URL", read.SWITCHBOARD_REDIS_URL, "SWITCHBOARD_STATE=redis"),
+    caFile: read.SWITCHBOARD_REDIS_CA,
+    sentinels: read.SWITCHBOARD_REDIS_SENTINELS,
+    cluster: read.SWITCHBOARD_REDIS_CLUSTER,
   });
 }
 

@@ -2,7 +2,7 @@
 import { z } from "zod";
 
 /** Role and schema names that the platform, its drivers or PostgreSQL itself use. */
-const RESERVED = /^(postgres|public|none|information_schema|registry|bus|state|pg_.*|switchboard_.*|.*_owner)$/;
+const RESERVED = /^(postgres|public|default|none|information_schema|registry|bus|state|pg_.*|switchboard_.*|.*_owner)$/;
 
 /** Printable ASCII: SASLprep (RFC 4013) leaves it as it is, so that every client derives the same keys. */
 const password = z.string().regex(/^[\x20-\x7e]{1,256}$/, "must be 1 to 256 printable ASCII characters");
