@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeOf, type ReasonName } from "@switchboard/contract/app-error";
-import { BadRequestSchema, ErrorInfoSchema } from "@switchboard/gen/google/rpc/error_details_pb";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@switchboard/gen/google/rpc/error_details_pb";
 
 export interface Refusal {
   readonly rawMessage: string;
   /** The fields that google.rpc.BadRequest names. */
   readonly fields: readonly string[];
+  /** Seconds to wait; undefined: not told. */
+  readonly retryAfter: number | undefined;
 }
 
 /** Waits for a call to be refused with a reason, and its code. */
@@ -21,5 +23,10 @@ export async function refused(reason: ReasonName, call: Promise<unknown>): Promi
   assert.equal(info?.reason, reason, error.message);
   assert.equal(Code[error.code], Code[codeOf(reason)]);
   const violations = error.findDetails(BadRequestSchema).flatMap((details) => details.fieldViolations);
-  return { rawMessage: error.rawMessage, fields: violations.map((violation) => violation.field) };
+  const [retry] = error.findDetails(RetryInfoSchema);
+  return {
+    rawMessage: error.rawMessage,
+    fields: violations.map((violation) => violation.field),
+    retryAfter: retry?.retryDelay && Number(retry.retryDelay.seconds),
+  };
 }

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { newId } from "@switchboard/contract/ids";
 import { type Event, Outcome } from "@switchboard/gen/switchboard/audit/v1/audit_service_pb";
+import { refused } from "@switchboard/testkit/refused";
 import { type AuditUnderTest, startAudit } from "./audit-under-test.ts";
 import { fact, refusal } from "./events.ts";
-import { refused } from "./refused.ts";
 
 let audit: AuditUnderTest;
 const trace = "4bf92f3577b34da6a3ce929d0e0e4736";

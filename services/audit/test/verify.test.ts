@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { newId } from "@switchboard/contract/ids";
 import { FaultKind } from "@switchboard/gen/switchboard/audit/v1/audit_service_pb";
+import { refused } from "@switchboard/testkit/refused";
 import { type AuditUnderTest, startAudit } from "./audit-under-test.ts";
 import { fact } from "./events.ts";
-import { refused } from "./refused.ts";
 
 /** A log of 1,200 entries: more than are read at once. */
 async function auditWithLog(): Promise<AuditUnderTest> {

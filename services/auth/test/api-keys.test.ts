@@ -7,8 +7,8 @@ import {
   ApiKeyRevokedSchema,
   SessionRevokedSchema,
 } from "@switchboard/gen/switchboard/auth/v1/auth_events_pb";
+import { refused } from "@switchboard/testkit/refused";
 import { type AuthUnderTest, newPerson, startAuth } from "./auth-under-test.ts";
-import { refused } from "./refused.ts";
 
 let auth: AuthUnderTest;
 before(async () => {

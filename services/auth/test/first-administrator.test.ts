@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { refused } from "@switchboard/testkit/refused";
 import { GOOD_PASSWORD, newPerson, startAuth } from "./auth-under-test.ts";
-import { refused } from "./refused.ts";
 
 const admin = { email: "admin@example.com", password: GOOD_PASSWORD };
 const settings = { SWITCHBOARD_ADMIN_EMAIL: admin.email, SWITCHBOARD_ADMIN_PASSWORD: admin.password };

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { ALGORITHMS, ISSUER, SERVICE_TOKEN_FORMAT } from "@switchboard/contract/token";
+import { refused } from "@switchboard/testkit/refused";
 import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from "jose";
 import { type AuthUnderTest, type Instance, SECRETS, startAuth } from "./auth-under-test.ts";
-import { refused } from "./refused.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;

@@ -3,8 +3,8 @@ import { randomUUID } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { ConnectError } from "@connectrpc/connect";
 import { ErrorInfoSchema } from "@switchboard/gen/google/rpc/error_details_pb";
+import { refused } from "@switchboard/testkit/refused";
 import { type AuthUnderTest, GOOD_PASSWORD, type Instance, newPerson, startAuth } from "./auth-under-test.ts";
-import { refused } from "./refused.ts";
 
 const PER_NETWORK = 5;
 const PER_ACCOUNT = 12;

@@ -8,8 +8,8 @@ import {
   UserUndeletedSchema,
   UserUpdatedSchema,
 } from "@switchboard/gen/switchboard/identity/v1/identity_events_pb";
+import { refused } from "@switchboard/testkit/refused";
 import { type AuthUnderTest, GOOD_PASSWORD, newPerson, startAuth } from "./auth-under-test.ts";
-import { refused } from "./refused.ts";
 
 const password = GOOD_PASSWORD;
 

@@ -3,8 +3,8 @@ import { after, before, describe, test } from "node:test";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { RefreshTokenReusedSchema, SessionRevokedSchema } from "@switchboard/gen/switchboard/auth/v1/auth_events_pb";
 import type { Tokens } from "@switchboard/gen/switchboard/auth/v1/auth_service_pb";
+import { refused } from "@switchboard/testkit/refused";
 import { type AuthUnderTest, type Instance, newPerson, startAuth } from "./auth-under-test.ts";
-import { refused } from "./refused.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
 

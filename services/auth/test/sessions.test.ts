@@ -4,9 +4,9 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { newId } from "@switchboard/contract/ids";
 import { ACCESS_TOKEN_TTL_MS, CLOCK_TOLERANCE_MS } from "@switchboard/contract/token";
 import { PasswordChangedSchema, SessionRevokedSchema } from "@switchboard/gen/switchboard/auth/v1/auth_events_pb";
+import { refused } from "@switchboard/testkit/refused";
 import { insertRevocations } from "../src/store/revocations.ts";
 import { type AuthUnderTest, GOOD_PASSWORD, newPerson, startAuth } from "./auth-under-test.ts";
-import { refused } from "./refused.ts";
 
 let auth: AuthUnderTest;
 before(async () => {

@@ -5,8 +5,8 @@ import { newId } from "@switchboard/contract/ids";
 import { CallRecordedSchema } from "@switchboard/gen/switchboard/audit/v1/audit_events_pb";
 import { Outcome } from "@switchboard/gen/switchboard/audit/v1/audit_service_pb";
 import { SignedUpSchema } from "@switchboard/gen/switchboard/auth/v1/auth_events_pb";
+import { refused } from "@switchboard/testkit/refused";
 import { type AuthUnderTest, GOOD_PASSWORD, newPerson, startAuth } from "./auth-under-test.ts";
-import { refused } from "./refused.ts";
 
 let auth: AuthUnderTest;
 before(async () => {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { newId } from "@switchboard/contract/ids";
 import type { User } from "@switchboard/gen/switchboard/identity/v1/identity_service_pb";
+import { refused } from "@switchboard/testkit/refused";
 import { type IdentityUnderTest, startIdentity } from "./identity-under-test.ts";
-import { refused } from "./refused.ts";
 
 let identity: IdentityUnderTest;
 before(async () => {
