@@ -43,6 +43,13 @@ describe("signing keys", () => {
     assert.equal((payload.exp ?? 0) - (payload.iat ?? 0), 3600);
   });
 
+  test("may be kept for a while by whoever asks, and never for as long as a key is published before it signs", async () => {
+    let cacheControl = "";
+    await auth.as().getJwks({}, { onHeader: (headers) => (cacheControl = headers.get("cache-control") ?? "") });
+    const [, seconds] = /^public, max-age=(\d+)$/.exec(cacheControl) ?? [];
+    assert.ok(Number(seconds) > 0 && Number(seconds) * 1000 < 60 * MINUTE_MS, cacheControl);
+  });
+
   test("change with overlap, on all instances at the same moment", async () => {
     const [first] = await kids();
     const rotate = () => Promise.all([auth.runJob("rotate-signing-keys"), other.runJob("rotate-signing-keys")]);

@@ -5,8 +5,15 @@ import type { AuthService, JsonWebKeySchema } from "@switchboard/gen/switchboard
 import type { Auth } from "../auth.ts";
 import type { SigningKey } from "../credentials/signing-keys.ts";
 
+/** Far within the hour (KEY_LEAD_MS) that a key is known before it signs. */
+const CACHE_SECONDS = 300;
+
 export function getJwks({ keys }: Auth): MethodImpl<typeof AuthService.method.getJwks> {
-  return async () => ({ keys: (await keys.published()).map(jsonWebKey) });
+  return async (_request, context) => {
+    const published = await keys.published();
+    context.responseHeader.set("cache-control", `public, max-age=${CACHE_SECONDS}`);
+    return { keys: published.map(jsonWebKey) };
+  };
 }
 
 export function jsonWebKey({ kid, x }: SigningKey): MessageInitShape<typeof JsonWebKeySchema> {
