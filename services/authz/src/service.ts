@@ -5,7 +5,7 @@ import type { Authorizer } from "@switchboard/kernel/rpc/authorizer";
 import type { Program } from "@switchboard/kernel/run-service";
 import { on, type PlatformDeps, rpc } from "@switchboard/kernel/service";
 import { personDeleted, personDisabled } from "./events/people.ts";
-import { createLearntModels } from "./learnt-models.ts";
+import { createLearntModels } from "./models/learnt-models.ts";
 import { batchCheck } from "./rpc/batch-check.ts";
 import { check } from "./rpc/check.ts";
 import { explain } from "./rpc/explain.ts";

@@ -21,10 +21,11 @@ import { migrate } from "@switchboard/kernel/database/migrate";
 import { openDatabase } from "@switchboard/kernel/database/open-database";
 import { createWrites } from "@switchboard/kernel/database/stored-answers";
 import { type FakeRegistry, fakeRegistry } from "@switchboard/kernel/rpc/registry.fake";
+import { fetchContract } from "@switchboard/kernel/rpc/remote-contract";
 import { type ServiceUnderTest, serviceUnderTest } from "@switchboard/kernel/rpc/test/service-under-test";
+import { createLogger } from "@switchboard/kernel/telemetry/logger";
 import { testDatabase } from "@switchboard/testkit/database";
 import { eventually } from "@switchboard/testkit/eventually";
-import { type Logger, pino } from "pino";
 import postgres, { type Sql } from "postgres";
 import { createAuthzService } from "../src/service.ts";
 import { type Neighbour, type ObjectType, startNeighbour } from "./neighbour.fake.ts";
@@ -72,7 +73,7 @@ export async function startAuthz(notes: readonly ObjectType[] = []): Promise<Aut
       done();
     },
   });
-  const log = pino({ level: "trace" }, sink);
+  const log = createLogger({ level: "trace", service: "authz", instanceId: "test" }, sink);
   const sql = postgres(server.adminUrl, { max: 1, onnotice: () => {} });
   stack.defer(() => sql.end());
   const registry = stack.use(fakeRegistry());
@@ -119,21 +120,29 @@ interface Shared {
   readonly url: string;
   readonly ownerUrl: string;
   readonly registry: FakeRegistry;
-  readonly log: Logger;
+  readonly log: ReturnType<typeof createLogger>;
   readonly now: () => number;
 }
 
 async function startInstance({ url, ownerUrl, registry, log, now }: Shared): Promise<Instance> {
   await using stack = new AsyncDisposableStack();
   const database = stack.use(openDatabase({ url, schema: "authz", log }));
-  const writes = createWrites({ database, now });
+  const writes = createWrites({ database, secret: "a secret of Authz's for tests", now });
   const unused = {
     client: () => assert.fail("Authz calls nobody"),
     authorizer: { check: () => assert.fail("Authz asks itself") },
     state: Object.create(null),
     bus: Object.create(null),
   };
-  const service = createAuthzService({ database, writes, registry, log, now, ...unused });
+  const service = createAuthzService({
+    database,
+    writes,
+    registry,
+    contractOf: (instance) => fetchContract(instance, { log, now }),
+    log,
+    now,
+    ...unused,
+  });
   const folder = fileURLToPath(new URL("../migrations/", import.meta.url));
   await migrate({ url: ownerUrl, schema: "authz", folder, log });
   const { authorizer } = service;

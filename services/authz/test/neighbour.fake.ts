@@ -18,7 +18,7 @@ import {
 import type { Instance } from "@switchboard/kernel/registry/registry";
 import { contractHash } from "@switchboard/kernel/rpc/contract-hash";
 import { startServer } from "@switchboard/kernel/rpc/server";
-import { pino } from "pino";
+import { createLogger } from "@switchboard/kernel/telemetry/logger";
 
 export type ObjectType = MessageInitShape<typeof ObjectTypeSchema>;
 
@@ -33,7 +33,12 @@ let starts = 0;
 export async function startNeighbour(service: string, types: readonly ObjectType[]): Promise<Neighbour> {
   const descriptor = contractOf(service, types);
   const rpcs = [{ descriptor, register: () => {} }];
-  const server = await startServer({ rpcs, host: "127.0.0.1", port: 0, log: pino({ level: "silent" }) });
+  const server = await startServer({
+    rpcs,
+    host: "127.0.0.1",
+    port: 0,
+    log: createLogger({ level: "silent", service, instanceId: "test" }),
+  });
   starts += 1;
   return {
     instance: {

@@ -1,7 +1,7 @@
 /** What happens to people happens to what they may do: who is deleted loses all, who is disabled loses roles. */
 import type { UserDeleted, UserDisabled } from "@switchboard/gen/switchboard/identity/v1/identity_events_pb";
 import type { Transaction } from "@switchboard/kernel/database/database";
-import type { LearntModels } from "../learnt-models.ts";
+import type { LearntModels } from "../models/learnt-models.ts";
 import { publishChange } from "../rpc/change-relationships.ts";
 import { rolesOf } from "../rules/model.ts";
 import { deleteAllOf, deleteGrantsOf, lockRevision } from "../store/relationships.ts";

@@ -1,7 +1,7 @@
 /** What the calls of Authz work with. */
 import type { Authorizer } from "@switchboard/kernel/rpc/authorizer";
 import type { ServiceDeps } from "@switchboard/kernel/service";
-import type { LearntModels } from "../learnt-models.ts";
+import type { LearntModels } from "../models/learnt-models.ts";
 
 export interface AuthzDeps extends Pick<ServiceDeps, "database" | "writes" | "now"> {
   /** This service's own graph. */

@@ -7,19 +7,19 @@ import {
   model as modelOption,
 } from "@switchboard/gen/switchboard/policy/v1/policy_pb";
 import type { Instance } from "@switchboard/kernel/registry/registry";
-import { fetchContract, type RemoteContractOptions } from "@switchboard/kernel/rpc/remote-contract";
+import type { PlatformDeps } from "@switchboard/kernel/service";
 
 export const ownModel: AuthorizationModel = modelOf([file_switchboard_authz_v1_authz_service]);
 
 /** Asks instances of one contract one after another. @throws the last one's Error where none answers. */
 export async function fetchModel(
   instances: readonly Instance[],
-  options: RemoteContractOptions,
+  contractOf: PlatformDeps["contractOf"],
 ): Promise<AuthorizationModel> {
   let failure: unknown;
   for (const instance of instances) {
     try {
-      const services = await fetchContract(instance, options);
+      const services = await contractOf(instance);
       return modelOf(services.map(({ file }) => file));
     } catch (error) {
       failure = error;
