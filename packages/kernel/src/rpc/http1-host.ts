@@ -19,6 +19,8 @@ export interface Http1Host {
  * the connection, and the answer be lost (RFC 9112, section 9.6).
  */
 const LINGER_MS = 2_000;
+/** Between the first two questions; over most distances a reply has come back by then. Doubles with each. */
+const FIRST_PAUSE_MS = 250;
 /** The largest announced body that is read in passing, so that its connection can be kept. */
 const MAX_PASSED_BYTES = 64 * 1024;
 
@@ -27,31 +29,39 @@ export function openHttp1(
   limits: ListenerLimits,
   onRequest: (request: IncomingMessage, response: ServerResponse) => void,
 ): Http1Host {
-  const answering = new Set<ServerResponse>();
+  /** The last answer of each connection that has one under way. */
+  const answering = new Map<Socket, ServerResponse>();
   let refusing = false;
 
   const take = (request: IncomingMessage, response: ServerResponse) => {
     // What comes behind an answer that closes its connection could not be answered.
-    if (request.socket.writableEnded) return;
+    const { socket } = request;
+    if (socket.writableEnded) return;
     if (request.httpVersionMajor !== 1) {
       // Node's parser takes "GET /" alone for HTTP/0.9 and "HTTP/2.0" for a version of this syntax (RFC 9110, 15.6.6).
       response.writeHead(505, { connection: "close" }).end();
       return;
     }
     if (refusing) response.setHeader("connection", "close");
-    answering.add(response);
+    answering.set(socket, response);
     response.once("finish", () => passOver(request));
-    response.once("close", () => answering.delete(response));
+    response.once("close", () => {
+      if (answering.get(socket) === response) answering.delete(socket);
+    });
     onRequest(request, response);
   };
   const server = createServer({
     ServerResponse: Answer,
+    // A stream may last as long as its call.
+    requestTimeout: 0,
     headersTimeout: limits.headersTimeoutMs,
     connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs / 2),
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     maxHeaderSize: limits.maxHeaderBytes,
     noDelay: true,
   });
+  // Node's own half of `allowHalfOpen`, without a type: it does not end its side when the client does.
+  Object.assign(server, { httpAllowHalfOpen: true });
   server.on("request", take);
   server.on("checkContinue", take);
   // The server is fed by hand and never listens, and only "listening" starts the clock of its timeouts.
@@ -61,14 +71,18 @@ export function openHttp1(
     accept(socket) {
       // Called by Node behind the last answer of a connection.
       socket.destroySoon = () => linger(socket);
+      socket.once("end", () => {
+        const response = answering.get(socket);
+        if (response) askWhetherThere(socket, response);
+      });
       server.emit("connection", socket);
     },
     refuse() {
       refusing = true;
       server.closeIdleConnections();
-      for (const response of answering) {
+      for (const [socket, response] of answering) {
         if (!response.headersSent) response.setHeader("connection", "close");
-        else response.once("finish", () => response.req.socket.end());
+        else response.once("finish", () => socket.end());
       }
     },
     close: () => void server.close(),
@@ -86,6 +100,28 @@ class Answer extends ServerResponse {
 function isSoonRead({ complete, headers }: IncomingMessage): boolean {
   if (complete) return true;
   return headers["transfer-encoding"] === undefined && Number(headers["content-length"] ?? 0) <= MAX_PASSED_BYTES;
+}
+
+/**
+ * A client that ended its side may wait for its answer, or be gone, and then nobody should work for it: an interim answer
+ * tells (RFC 9110, section 15.2), since the system of a peer that is gone replies with a reset, which the next write finds.
+ * An answer that has begun cannot be asked with; its client counts as gone.
+ */
+function askWhetherThere(socket: Socket, response: ServerResponse): void {
+  if (response.writableEnded) return;
+  if (response.headersSent) return void socket.destroy();
+  // HTTP/1.0 has no interim answers.
+  if (response.req.httpVersionMinor === 0) return;
+  let pauseMs = FIRST_PAUSE_MS;
+  let timer: NodeJS.Timeout;
+  const ask = () => {
+    if (response.headersSent || !socket.writable) return;
+    response.writeProcessing();
+    timer = setTimeout(ask, pauseMs);
+    pauseMs *= 2;
+  };
+  ask();
+  response.once("close", () => clearTimeout(timer));
 }
 
 /** Reads what is left of a request whose answer is out. */

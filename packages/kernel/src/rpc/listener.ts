@@ -4,19 +4,12 @@
  */
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import {
-  constants,
-  createServer as createHttp2Server,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
+import type { Http2ServerRequest, Http2ServerResponse, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import type { Logger } from "pino";
 import { openHttp1 } from "./http1-host.ts";
+import { openHttp2 } from "./http2-host.ts";
 
 export type Request = IncomingMessage | Http2ServerRequest;
 export type Response = ServerResponse | Http2ServerResponse;
@@ -35,14 +28,16 @@ export interface ListenerOptions {
 }
 
 export interface ListenerLimits {
-  /** How long a connection may take for its first bytes, and a request for its headers. Default 10,000. */
+  /** How long a connection may take for its first bytes and its first request, and a request for its headers. Default 10,000. */
   readonly headersTimeoutMs: number;
   /** All headers of a request together, the request line included. Default 16 KiB. */
   readonly maxHeaderBytes: number;
   /** Requests under way on one HTTP/2 connection. Default 1,000. */
   readonly maxConcurrentStreams: number;
-  /** How long an HTTP/1.1 connection may be idle between requests. Default 60,000. */
+  /** How long a connection may be idle between requests. Default 60,000. */
   readonly keepAliveTimeoutMs: number;
+  /** Connections at once; a further one is closed as soon as it is made. Default 10,000. */
+  readonly maxConnections: number;
 }
 
 export interface Listener {
@@ -61,49 +56,29 @@ const DEFAULT_LIMITS: ListenerLimits = {
   maxHeaderBytes: 16 * 1024,
   maxConcurrentStreams: 1_000,
   keepAliveTimeoutMs: 60_000,
+  maxConnections: 10_000,
 };
 
 /** What every HTTP/2 connection begins with (RFC 9113, section 3.4); no HTTP/1.1 request can. */
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n");
 
+/**
+ * Half open: who has sent all of a request may end its side and wait for the answer. Peers that are gone without a word
+ * are found after some minutes.
+ */
+const SOCKETS = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 };
+
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const { log, onRequest } = options;
+  const { log } = options;
   const sockets = new Set<Socket>();
-  const sessions = new Set<ServerHttp2Session>();
-  let refusing = false;
-  const http1 = openHttp1(limits, onRequest);
-
-  const http2 = createHttp2Server({
-    maxSessionMemory: 64,
-    settings: {
-      maxConcurrentStreams: limits.maxConcurrentStreams,
-      maxHeaderListSize: limits.maxHeaderBytes,
-      initialWindowSize: 1024 * 1024,
-    },
-  });
-  if (options.onStream) http2.on("stream", options.onStream);
-  else
-    http2.on("request", (request, response) => {
-      // Whoever goes on sending after the answer is told to stop (RFC 9113, section 8.1).
-      response.once("finish", () => {
-        if (!request.complete) request.stream.close(constants.NGHTTP2_NO_ERROR);
-      });
-      onRequest(request, response);
-    });
-  http2.on("session", (session) => {
-    sessions.add(session);
-    session.once("close", () => sessions.delete(session));
-    if (refusing) session.close();
-  });
-  http2.on("sessionError", (error) => log.debug({ err: error }, "an HTTP/2 connection failed"));
+  const http1 = openHttp1(limits, options.onRequest);
+  const http2 = openHttp2(limits, options, log);
 
   const accept = (socket: Socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
     socket.on("error", () => socket.destroy());
     const alpn = (socket as Partial<TLSSocket>).alpnProtocol;
-    const hand = (isHttp2: boolean) => (isHttp2 ? http2.emit("connection", socket) : http1.accept(socket));
+    const hand = (isHttp2: boolean) => (isHttp2 ? http2 : http1).accept(socket);
     if (alpn === "h2" || alpn === "http/1.1") hand(alpn === "h2");
     else peek(socket, limits.headersTimeoutMs, hand);
   };
@@ -113,13 +88,21 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
           ...options.tls,
           ALPNProtocols: ["h2", "http/1.1"],
           handshakeTimeout: limits.headersTimeoutMs,
-          noDelay: true,
-          keepAlive: true,
+          ...SOCKETS,
         },
         accept,
       )
-    : createTcpServer({ noDelay: true, keepAlive: true }, accept);
-  server.on("tlsClientError", (error) => log.debug({ err: error }, "a TLS handshake failed"));
+    : createTcpServer(SOCKETS, accept);
+  server.maxConnections = limits.maxConnections;
+  server.on("drop", () => log.warn({ maxConnections: limits.maxConnections }, "a connection too many was closed"));
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  server.on("tlsClientError", (error, socket) => {
+    log.debug({ err: error }, "a TLS handshake failed");
+    socket.destroy();
+  });
   server.listen(options.port, options.host);
   await once(server, "listening");
   const closed = once(server, "close").then(http1.close);
@@ -127,12 +110,9 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   return {
     address: addressOf(server.address() as AddressInfo),
     refuse() {
-      if (refusing) return;
-      refusing = true;
       server.close();
       http1.refuse();
-      // GOAWAY with the last request taken; what is on its way behind it comes back as REFUSED_STREAM, safe to repeat.
-      for (const session of sessions) session.close();
+      http2.refuse();
     },
     closed,
     destroy() {

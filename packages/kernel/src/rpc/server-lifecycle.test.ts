@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect as connectHttp2, constants } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
+import { text } from "node:stream/consumers";
 import { describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { AuditService, Outcome } from "@switchboard/gen/switchboard/audit/v1/audit_service_pb";
@@ -9,7 +10,7 @@ import { IdentityService } from "@switchboard/gen/switchboard/identity/v1/identi
 import { eventually } from "@switchboard/testkit/eventually";
 import { reasonOf } from "./errors.ts";
 import { rawHttp1 } from "./test/raw-request.ts";
-import { protocols, serverUnderTest } from "./test/server-under-test.ts";
+import { protocols, type ServerUnderTest, serverUnderTest } from "./test/server-under-test.ts";
 
 const reasonIs = (reason: string) => (error: unknown) => {
   assert.equal(reasonOf(error), reason, String(error));
@@ -103,6 +104,25 @@ describe("a client that goes away", () => {
     });
   }
 
+  test("with its HTTP/2 connection ends the handler's signal", async () => {
+    const { handlers, started, aborted, letGo } = hanging();
+    await using under = await serverUnderTest(handlers);
+    const headers = Object.fromEntries(await under.fromOutside("ada"));
+    const session = connectHttp2(under.url);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/switchboard.identity.v1.IdentityService/GetUser",
+      "content-type": "application/json",
+      ...headers,
+    });
+    stream.on("error", () => undefined);
+    stream.end('{"user_id":"me"}');
+    await started;
+    session.destroy();
+    assert.ok(await aborted);
+    letGo();
+  });
+
   test("ends a stream's handler", async () => {
     const { handlers, started, aborted, letGo } = hanging();
     await using under = await serverUnderTest(handlers);
@@ -132,9 +152,9 @@ describe("a client that goes away", () => {
   });
 });
 
-async function open(url: string): Promise<Socket> {
+async function open(url: string, { allowHalfOpen = false } = {}): Promise<Socket> {
   const { hostname, port } = new URL(url);
-  const socket = connectTcp(Number(port), hostname);
+  const socket = connectTcp({ port: Number(port), host: hostname, allowHalfOpen });
   socket.on("error", () => undefined);
   await once(socket, "connect");
   return socket;
@@ -218,12 +238,53 @@ describe("a drain", () => {
   });
 });
 
+describe("a client that ends its side of the connection behind its request", () => {
+  const ask = async (under: ServerUnderTest, rest: string) => {
+    const credentials = [...(await under.fromOutside("ada"))].map(([name, value]) => `${name}: ${value}\r\n`).join("");
+    const socket = await open(under.url, { allowHalfOpen: true });
+    socket.write(
+      `POST /switchboard.identity.v1.IdentityService/GetUser HTTP/1.1\r\nhost: x\r\n${credentials}content-type: application/json\r\n${rest}`,
+    );
+    socket.end();
+    return socket;
+  };
+  const whole = 'content-length: 16\r\n\r\n{"user_id":"me"}';
+
+  test("gets its answer, however late, and the connection ends", async () => {
+    const { handlers, started, letGo } = hanging();
+    await using under = await serverUnderTest(handlers);
+    const socket = await ask(under, whole);
+    const answer = text(socket);
+    await started;
+    await delay(600);
+    letGo();
+    assert.match(await answer, /HTTP\/1\.1 200 OK.*"late"/s);
+  });
+
+  test("and is gone altogether: its call ends", async () => {
+    const { handlers, started, aborted, letGo } = hanging();
+    await using under = await serverUnderTest(handlers);
+    const socket = await ask(under, whole);
+    await started;
+    socket.destroy();
+    assert.ok(await aborted);
+    letGo();
+  });
+
+  test("and left its request unfinished: the call ends", async () => {
+    await using under = await serverUnderTest({ identity: { getUser: () => ({}) } });
+    const socket = await ask(under, 'content-length: 100\r\n\r\n{"user');
+    await text(socket);
+    await eventually(() => assert.ok(under.lines.some((line) => line.reason === "CANCELLED")));
+  });
+});
+
 describe("connections that only cost", () => {
   const limits = { headersTimeoutMs: 300 };
   const closes = async (bytes: string) => {
     await using under = await serverUnderTest({}, { limits });
     const socket = await open(under.url);
-    socket.write(bytes);
+    socket.write(bytes, "latin1");
     socket.resume();
     const before = performance.now();
     await Promise.race([
@@ -237,6 +298,47 @@ describe("connections that only cost", () => {
   test("send half a preface: closed", async () => void (await closes("PRI * HT")));
   test("send their headers slowly: closed", async () => {
     assert.ok((await closes("POST /x HTTP/1.1\r\nhost: x\r\nslow")) >= 250);
+  });
+
+  const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+  test("begin with HTTP/2 and ask nothing: told, then closed", async () => {
+    assert.ok((await closes(preface)) >= 250);
+  });
+  test("send HTTP/2 headers without an end: closed", async () => {
+    // HEADERS of stream 1 with no flags: ":method: GET" from the static table, the rest to follow in a CONTINUATION.
+    assert.ok((await closes(`${preface}\0\0\x01\x01\0\0\0\0\x01\x82`)) >= 250);
+  });
+
+  test("are idle over HTTP/2: told by GOAWAY, then closed; the ones that carry a stream are not", async () => {
+    const { handlers, letGo, started } = hanging();
+    await using under = await serverUnderTest(handlers, { limits: { keepAliveTimeoutMs: 300 } });
+    const busy = under.client(IdentityService, "grpc", await under.fromOutside("ada")).getUser({ userId: "me" });
+    await started;
+    const idle = connectHttp2(under.url);
+    const told = once(idle, "goaway");
+    const closed = once(idle, "close");
+    const stream = idle.request({ ":method": "POST", ":path": "/none" });
+    stream.resume().end();
+    await once(stream, "close");
+    const before = performance.now();
+    assert.equal((await told)[0], constants.NGHTTP2_NO_ERROR);
+    await closed;
+    assert.ok(performance.now() - before >= 250);
+    letGo();
+    assert.equal((await busy).user?.userId, "late");
+  });
+
+  test("are more than allowed: closed at once, and the others are served", async () => {
+    await using under = await serverUnderTest({}, { limits: { maxConnections: 2 } });
+    const kept = await Promise.all([open(under.url), open(under.url)]);
+    const third = await open(under.url);
+    third.resume();
+    await once(third, "close");
+    for (const socket of kept) {
+      socket.write("GET /none HTTP/1.1\r\nhost: x\r\n\r\n");
+      assert.match(String((await once(socket, "data"))[0]), /^HTTP\/1\.1 404/);
+      socket.destroy();
+    }
   });
 
   test("send more headers than allowed: 431", async () => {
