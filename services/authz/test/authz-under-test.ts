@@ -54,6 +54,8 @@ export interface AuthzUnderTest extends Instance {
   /** As superuser. */
   readonly sql: Sql;
   another(): Promise<Instance>;
+  /** One that takes calls and facts, and has not begun to learn. */
+  unstarted(): Promise<Instance & { start(): Promise<void> }>;
   /** Facts in the outbox, of one type, oldest first. */
   facts<Desc extends DescMessage>(schema: Desc): Promise<MessageShape<Desc>[]>;
   /** A service comes up with a contract that declares the types, and registers beside those that are there. */
@@ -105,6 +107,7 @@ export async function startAuthz(notes: readonly ObjectType[] = []): Promise<Aut
     log: () => lines.join(""),
     sql,
     another: async () => closing.use(await startInstance(shared)),
+    unstarted: async () => closing.use(await makeInstance(shared)),
     async facts(schema) {
       const rows = await sql<{ data: Uint8Array }[]>`
         select data from authz.outbox where type = ${schema.typeName} order by position`;
@@ -124,7 +127,13 @@ interface Shared {
   readonly now: () => number;
 }
 
-async function startInstance({ url, ownerUrl, registry, log, now }: Shared): Promise<Instance> {
+async function startInstance(shared: Shared): Promise<Instance> {
+  const instance = await makeInstance(shared);
+  await instance.start();
+  return instance;
+}
+
+async function makeInstance({ url, ownerUrl, registry, log, now }: Shared) {
   await using stack = new AsyncDisposableStack();
   const database = stack.use(openDatabase({ url, schema: "authz", log }));
   const writes = createWrites({ database, secret: "a secret of Authz's for tests", now });
@@ -147,10 +156,12 @@ async function startInstance({ url, ownerUrl, registry, log, now }: Shared): Pro
   await migrate({ url: ownerUrl, schema: "authz", folder, log });
   const { authorizer } = service;
   const under = stack.use(await serviceUnderTest({ service, authorizer, now, log }));
-  const running = await service.start?.();
-  if (running) stack.use(running);
   const closing = stack.move();
-  return {
+  const instance: Instance & { start(): Promise<void> } = {
+    async start() {
+      const running = await service.start?.();
+      if (running) closing.use(running);
+    },
     as: (subject) => under.as(AuthzService, subject),
     records: under.records,
     problems: () => service.problems?.() ?? [],
@@ -162,6 +173,7 @@ async function startInstance({ url, ownerUrl, registry, log, now }: Shared): Pro
     },
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   };
+  return instance;
 }
 
 type Consumer = NonNullable<ReturnType<typeof createAuthzService>["consumers"]>[number];

@@ -109,6 +109,24 @@ test("what was learnt outlives the service and a restart of Authz", async () => 
   assert.equal((await notes.check({ subject: "user:e", permission: "edit", object: "note:n" })).allowed, false);
 });
 
+test("a fact that comes before the models are loaded waits for them, and a call is told to come again", async () => {
+  await using authz = await startAuthz(NOTES);
+  await authz.admin.writeRelationships({ writes: [rel("note:n#editor@user:e")] });
+  const early = await authz.unstarted();
+  const lacks = ["the authorization models have not been loaded yet"];
+  assert.deepEqual(early.problems(), lacks);
+  const question = { subject: "user:e", permission: "edit", object: "note:n" };
+  const notes = early.as("service:notes");
+  const { results } = await notes.batchCheck({ checks: [question] });
+  assert.equal(results[0]?.errorReason, "AUTHZ_UNAVAILABLE");
+  const handled = early.deliver(UserDisabledSchema, { userId: "e" });
+  // The client repeats a call that comes too early.
+  const answered = notes.check(question);
+  await early.start();
+  await Promise.all([handled, answered]);
+  assert.equal((await notes.check(question)).allowed, false);
+});
+
 describe("the contract in force", () => {
   test("is the newest instance's, forward and back", async () => {
     await using authz = await startAuthz();

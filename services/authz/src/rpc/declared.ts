@@ -6,8 +6,8 @@ import { AppError } from "@switchboard/contract/app-error";
 import { declares } from "../rules/model.ts";
 import type { Models } from "./deps.ts";
 
-/** By then the next try to read a contract is over. */
-const RETRY_AFTER_MS = 1_000;
+/** A contract that can be read at all is read by then. */
+const RETRY_AFTER_MS = 250;
 /** Names of a type that a message lists. */
 const MAX_LISTED = 40;
 
