@@ -31,6 +31,7 @@ test("SIGTERM stops all; the next start has the data, and no second first admini
     const ada = await signUp(first.url, "Ada");
     const pids = await everyProcess(first);
     assert.equal(pids.length, 6);
+    assert.ok(!first.output.some((line) => line.includes(ADMIN.password)), "a chosen password is not shown");
     assert.equal(await first.stop(), 0);
     assert.deepEqual(await stillRunning(pids), []);
 

@@ -46,7 +46,9 @@ export const platformSettings = {
   SWITCHBOARD_SERVICE_SECRET: z
     .string()
     .min(32, "must have at least 32 characters")
-    .describe("What this service proves itself to Auth with."),
+    .describe(
+      "What this service proves itself to Auth with, and recognizes repeated requests by; the same for all its instances.",
+    ),
   SWITCHBOARD_TLS_CERT: z
     .string()
     .optional()

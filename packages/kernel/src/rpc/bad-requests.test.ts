@@ -215,6 +215,17 @@ describe("what is no call at all", () => {
     assert.equal(connectFailure(answer).reason, "UNSUPPORTED_PROTOCOL");
   });
 
+  test("a query that is no base64, and one that is no message, are MALFORMED_REQUEST", async () => {
+    for (const query of [
+      "encoding=json&base64=1&message=!!!",
+      "encoding=proto&base64=1&message=_w",
+      "encoding=json&message=%7B",
+    ]) {
+      const answer = await answerOf({ path: `${getUser}?connect=v1&${query}`, method: "GET" });
+      assert.deepEqual([answer.status, connectFailure(answer).reason], [400, "MALFORMED_REQUEST"], query);
+    }
+  });
+
   test("a method that is not POST is 405", async () => {
     const answer = await answerOf({ path: "/switchboard.identity.v1.IdentityService/DeleteUser", method: "GET" });
     assert.equal(answer.status, 405);

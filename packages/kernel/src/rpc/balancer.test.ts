@@ -195,3 +195,15 @@ test("an update keeps what is known, forgets who left, and calls of those end wi
     ],
   );
 });
+
+test("an instance that registers again under its id is known by what it says now; at another address it is another one", () => {
+  const { balancer, call, failUntilEjected, problems } = setUp(["a", "b"]);
+  failUntilEjected("a");
+  const again = { ...instance("a", ["a.v1.A", "a.v2.A"]), version: "2" };
+  balancer.update([again, instance("b")]);
+  assert.deepEqual(problems(), ["a"], "what is known about it is kept");
+  assert.equal(balancer.pick({ methodServed: "a.v2.A" })?.instance, again);
+  balancer.update([{ ...again, address: "127.0.0.1:2" }, instance("b")]);
+  assert.deepEqual(problems(), []);
+  assert.equal(call("success", { exclude: new Set(["b"]) }), "a");
+});

@@ -60,7 +60,7 @@ const DECAY_MS = 10_000;
 const FAST_MS = 4;
 
 interface Endpoint {
-  readonly instance: Instance;
+  instance: Instance;
   readonly breaker: Breaker;
   inFlight: number;
   /** Whether a call tries it out after its ejection. */
@@ -136,9 +136,13 @@ export function createBalancer(options: BalancerOptions): Balancer {
       endpoints = new Map(
         instances.map((instance) => {
           const known = endpoints.get(instance.instanceId);
+          if (known?.instance.address === instance.address) {
+            known.instance = instance;
+            return [instance.instanceId, known];
+          }
           return [
             instance.instanceId,
-            known ?? {
+            {
               instance,
               breaker: createBreaker(now, ejection),
               inFlight: 0,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Client, Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
+import { createWritableIterable } from "@connectrpc/connect/protocol";
 import { AppError } from "@switchboard/contract/app-error";
 import { ErrorInfoSchema } from "@switchboard/gen/google/rpc/error_details_pb";
 import { eventually } from "@switchboard/testkit/eventually";
@@ -272,3 +273,31 @@ async function failure(call: Promise<unknown>): Promise<ConnectError> {
   assert.ok(outcome instanceof ConnectError, String(outcome));
   return outcome;
 }
+
+test("a header that cannot be sent fails its call at once, and is no fault of the instance", async () => {
+  await using server = await startEcho({ id: "a" });
+  await using echo = openEcho([server]);
+  const error = await echo.client.read({}, { headers: { "keep-alive": "5" } }).catch((reason) => reason);
+  assert.equal(reasonOf(error), "MALFORMED_REQUEST");
+  assert.equal(echo.channel.endpoints()[0]?.available, true);
+  assert.equal((await echo.client.read({ text: "1" })).text, "a:1");
+});
+
+test("a stream that cannot begin tells whoever writes into it", async () => {
+  await using server = await startEcho({ id: "a" });
+  await using echo = openEcho([server], { token: () => Promise.reject(new Error("no token")) });
+  const source = createWritableIterable<{ text: string }>();
+  const written = assert.rejects(source.write({ text: "1" }));
+  await assert.rejects(echo.client.upload(source));
+  await written;
+});
+
+test("an instance that registers again at another address is called there", async () => {
+  await using first = await startEcho({ id: "a" });
+  await using second = await startEcho({ id: "a" });
+  await using echo = openEcho([first]);
+  await echo.client.read({});
+  echo.registry.set(second.instance);
+  await echo.client.read({});
+  assert.equal(second.calls.length, 1);
+});

@@ -88,15 +88,13 @@ export function openChannel(options: ChannelOptions): Channel {
 
   const update = () => {
     const instances = watch.current();
-    const present = new Set(instances.map((instance) => instance.instanceId));
+    const addresses = new Map(instances.map(({ instanceId, address }) => [instanceId, address]));
     for (const [id, endpoint] of endpoints) {
-      if (present.has(id)) continue;
+      // One that registers again elsewhere is another one.
+      if (addresses.get(id) === endpoint.instance.address) continue;
       endpoints.delete(id);
       retired.add(endpoint);
-      endpoint.close().then(() => {
-        endpoint.destroy();
-        retired.delete(endpoint);
-      });
+      endpoint.close().then(() => retired.delete(endpoint));
     }
     balancer.update(instances);
     change.resolve();
@@ -160,7 +158,11 @@ export function openChannel(options: ChannelOptions): Channel {
     async stream(method, signal, timeoutMs, given, input, contextValues) {
       const { repeatable } = policyOf(method);
       const { messages, resendable, end } = await openStreamRequest(method.methodKind, input);
-      const { attempts, header } = await begin({ method, signal, timeoutMs, header: given, repeatable, resendable });
+      const call = { method, signal, timeoutMs, header: given, repeatable, resendable };
+      const { attempts, header } = await begin(call).catch((error) => {
+        end(error);
+        throw error;
+      });
       const open = () =>
         attempts.next((transport, remainingMs) =>
           transport.stream(method, signal, remainingMs, header, messages(), contextValues),

@@ -54,7 +54,7 @@ export interface Endpoint {
   protocol(): "grpc" | "connect";
   /** Makes one attempt, over the protocol that works; `send` runs a second time only after a refusal of the first. */
   attempt<T>(call: EndpointCall, send: (transport: Transport) => Promise<T>): Promise<T>;
-  /** Takes no more calls; resolves when those over HTTP/2 that are under way are finished. */
+  /** Takes no more calls; resolves when those under way are finished. */
   close(): Promise<void>;
   destroy(): void;
 }
@@ -123,7 +123,9 @@ export function openEndpoint(instance: Instance, { log, now, tls, timing }: Endp
         throw error;
       }
     },
-    close: () => pool.close(),
+    async close() {
+      await Promise.all([pool.close(), http1.close()]);
+    },
     destroy() {
       pool.destroy();
       http1[Symbol.dispose]();

@@ -173,3 +173,24 @@ test("an instance killed over the fallback fails no call that may be repeated", 
   assert.equal((await Promise.all(calls)).length, 60);
   assert.equal((await echo.client.write({ text: "1" })).text, "survivor:1");
 });
+
+test("an instance that leaves finishes the calls over HTTP/1.1 that are under way", async () => {
+  const held = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  const handlers = {
+    async write() {
+      begun.resolve();
+      await held.promise;
+      return { text: "done" };
+    },
+  };
+  await using server = await startEcho({ id: "a", http: "http1", handlers });
+  await using echo = openEcho([server]);
+  const writing = echo.client.write({});
+  await begun.promise;
+  echo.registry.set();
+  // The connection of HTTP/2 is closed by then.
+  await new Promise((resolve) => setImmediate(resolve));
+  held.resolve();
+  assert.equal((await writing).text, "done");
+});

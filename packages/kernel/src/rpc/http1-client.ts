@@ -2,8 +2,10 @@
  * HTTP/1.1 as connect's protocols see it: connect-node's client over connections that are kept, with what goes wrong
  * below the call told in the same words as over HTTP/2.
  */
+import { once } from "node:events";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import type { Socket } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalClientFn } from "@connectrpc/connect/protocol";
 import { createNodeHttpClient } from "@connectrpc/connect-node";
@@ -12,6 +14,8 @@ import type { ChannelTls } from "./session.ts";
 
 export interface Http1Client extends Disposable {
   readonly request: UniversalClientFn;
+  /** Keeps no connection any longer than its call takes; resolves when there is none. */
+  close(): Promise<void>;
 }
 
 export function openHttp1Client(origin: string, tls: ChannelTls | undefined): Http1Client {
@@ -33,6 +37,12 @@ export function openHttp1Client(origin: string, tls: ChannelTls | undefined): Ht
       } catch (reason) {
         throw fail(reason);
       }
+    },
+    async close() {
+      agent.maxFreeSockets = 0;
+      const all = [agent.sockets, agent.freeSockets].flatMap((sockets) => Object.values(sockets).flat());
+      for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy();
+      await Promise.all(all.map((socket) => socket?.destroyed || once(socket as Socket, "close")));
     },
     [Symbol.dispose]: () => agent.destroy(),
   };

@@ -5,6 +5,8 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalClientFn, UniversalClientRequest } from "@connectrpc/connect/protocol";
+import { AppError } from "@switchboard/contract/app-error";
+import { fromAppError } from "./errors.ts";
 import { PeerFault, peerError } from "./peer-fault.ts";
 import type { Session } from "./session.ts";
 import type { SessionPool } from "./session-pool.ts";
@@ -57,6 +59,11 @@ async function openStream(
     try {
       return [session, session.request(headers, body === undefined)];
     } catch (reason) {
+      if (reason instanceof TypeError) {
+        throw fromAppError(
+          new AppError("MALFORMED_REQUEST", `a header of this call cannot be sent: ${reason.message}`),
+        );
+      }
       if (session.usable() || tries === MAX_SESSION_TRIES) {
         throw peerError(new PeerFault("broken", false, `no stream could be opened to ${origin}`, reason));
       }

@@ -35,7 +35,19 @@ export function measured(
       const end = begin(method);
       try {
         const answer = await transport.stream(method, ...rest);
-        return { ...answer, message: untilEnd(answer.message, end) };
+        // Its headers are of the attempt that answered in the end: read when they are asked for.
+        return {
+          stream: true,
+          service: answer.service,
+          method: answer.method,
+          get header() {
+            return answer.header;
+          },
+          get trailer() {
+            return answer.trailer;
+          },
+          message: untilEnd(answer.message, end),
+        };
       } catch (error) {
         end(codeOf(error));
         throw error;

@@ -64,7 +64,8 @@ test("what expired is purged, and nothing else", async () => {
     const rows = await admin`
       select key from state.cache union all select key from state.rate_limit union all select key from state.held_lock`;
     assert.deepEqual(
-      rows.map((row) => String(row.key)),
+      // The key of a limit has the limit behind it.
+      rows.map((row) => String(row.key).slice(0, 4)),
       ["kept", "kept", "kept"],
     );
   });

@@ -52,7 +52,7 @@ export class RateLimiter implements AsyncDisposable {
     const id = `${limit.requests}/${limit.windowMs}/${limit.burst}/${key}`;
     let bucket = this.#buckets.get(id);
     if (bucket === undefined) {
-      bucket = new Bucket(keyBytes(key), limit, this.#options);
+      bucket = new Bucket(engineKey(key, limit), limit, this.#options);
       this.#buckets.set(id, bucket);
       this.#sweep ??= setInterval(() => this.#tidy(), SWEEP_MS).unref();
     }
@@ -190,4 +190,10 @@ function check({ requests, windowMs, burst }: RateLimit, cost: number): void {
     throw new RangeError("requests, windowMs and burst of a rate limit must be whole numbers from 1 to 1,000,000,000");
   }
   if (!whole(cost) || cost > burst) throw new RangeError("a cost must be a whole number from 1 to the burst");
+}
+
+/** With the limit in it: after a change of it nobody pays what was owed under another. */
+function engineKey(key: string, { requests, windowMs, burst }: RateLimit): Uint8Array {
+  const limit = new Uint32Array([requests, windowMs, burst]);
+  return Buffer.concat([keyBytes(key), new Uint8Array(limit.buffer)]);
 }

@@ -3,7 +3,9 @@
  * authenticate → caller. Then, with the message: report → deadline → permission → handler. Report comes first, so that it
  * sees the end of everything; the deadline bounds the question to Authz too.
  */
+import { base64Decode } from "@bufbuild/protobuf/wire";
 import { ConnectError, type HandlerContext, type Interceptor } from "@connectrpc/connect";
+import { AppError } from "@switchboard/contract/app-error";
 import type { TokenVerifier } from "../../trust/token-verifier.ts";
 import type { Authorizer } from "../authorizer.ts";
 import { callKey } from "../call.ts";
@@ -17,9 +19,12 @@ import { permission } from "./permission.ts";
 import { createReport, type Report, type ReportDeps } from "./report.ts";
 import { beginCall, type RunningCall } from "./running-call.ts";
 
-export interface ServiceInterceptorsDeps extends ReportDeps {
+interface ReportedDeps extends ReportDeps {
   /** From `resolvePolicies()`, of everything that is served. */
   readonly policies: Policies;
+}
+
+export interface ServiceInterceptorsDeps extends ReportedDeps {
   readonly verifier: TokenVerifier;
   readonly authorizer: Authorizer;
 }
@@ -31,9 +36,28 @@ export interface ServiceInterceptors {
 
 export function serviceInterceptors(deps: ServiceInterceptorsDeps): ServiceInterceptors {
   const { authorizer, policies, verifier } = deps;
+  const admit = async (call: RunningCall, header: Headers) => {
+    requireReachable(call);
+    await authenticate(call, header, verifier);
+    requireCaller(call);
+  };
+  return reported(deps, admit, [deadline, permission(policies, authorizer)]);
+}
+
+/** For calls that somebody else in this process has let in: their errors get reasons, and their end is told. */
+export function admittedInterceptors(deps: ReportedDeps): ServiceInterceptors {
+  return reported(deps, () => {}, []);
+}
+
+function reported(
+  deps: ReportedDeps,
+  admit: (call: RunningCall, header: Headers) => void | Promise<void>,
+  further: readonly Interceptor[],
+): ServiceInterceptors {
+  const { policies } = deps;
   const report = createReport(deps);
   return {
-    interceptors: [report.interceptor, deadline, permission(policies, authorizer)],
+    interceptors: [report.interceptor, ...further],
     async gate(context) {
       const policy = policies.get(context.method);
       if (policy === undefined) throw new Error(`no policy was resolved for ${context.method.name}`);
@@ -41,15 +65,26 @@ export function serviceInterceptors(deps: ServiceInterceptorsDeps): ServiceInter
       const call = beginCall(header, policy);
       context.values.set(callKey, call);
       try {
-        requireReachable(call);
-        await authenticate(call, header, verifier);
-        requireCaller(call);
+        await admit(call, header);
+        requireReadableQuery(context);
       } catch (error) {
         throw report.failed(call, error);
       }
       watchBytes(context, call, report);
     },
   };
+}
+
+/** For connect-es a query that is no base64 is an internal error, and one that nobody can explain afterwards. */
+function requireReadableQuery({ requestMethod, url }: HandlerContext): void {
+  if (requestMethod !== "GET") return;
+  const query = new URL(url).searchParams;
+  if (query.get("base64") !== "1") return;
+  try {
+    base64Decode(query.get("message") ?? "");
+  } catch (error) {
+    throw new AppError("MALFORMED_REQUEST", "the message in the query is not base64", { cause: error });
+  }
 }
 
 /**

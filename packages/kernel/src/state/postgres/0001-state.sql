@@ -85,7 +85,8 @@ begin
   taken := taken + spare;
   debt_ms := debt_ms + taken * p_token_ms;
   if taken > 0 then
-    update rate_limit set full_time = present + make_interval(secs => debt_ms / 1000)
+    -- Of very slow limits a debt would end after the last day that a timestamp has.
+    update rate_limit set full_time = present + make_interval(secs => least(debt_ms, 1e14) / 1000)
     where role = session_user and key = p_key;
   end if;
 end $$;
