@@ -52,6 +52,7 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
     problems: deps.problems,
     draining,
     now,
+    log,
     shutdown: shutdown.signal,
   });
   const live: LiveRoutes = openLiveRoutes({

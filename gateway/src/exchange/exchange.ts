@@ -23,8 +23,8 @@ export interface Exchange {
   readonly body: Readable;
   /** Tells a sender that waits for it (`Expect: 100-continue`) to send the body. */
   wantBody(): void;
-  /** After `end` of the body: whether it is all of it. */
-  bodyComplete(): boolean;
+  /** After `end` of the body: whether it is all of it, was cut off, or is not in the form that its headers say. */
+  bodyEnd(): "complete" | "cut" | "malformed";
   /** Whether the head of the answer was sent. */
   readonly begun: boolean;
   /** Sends the head of the answer. @throws Error where a header cannot be sent. */

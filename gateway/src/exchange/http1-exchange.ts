@@ -46,8 +46,8 @@ class Http1Exchange implements Exchange {
     if (httpVersionMinor === 1 && waitsForContinue(headers)) this.#response.writeContinue();
   }
 
-  bodyComplete(): boolean {
-    return this.body.complete;
+  bodyEnd(): "complete" | "cut" {
+    return this.body.complete ? "complete" : "cut";
   }
 
   begin(status: number, headers: OutgoingHttpHeaders, shape: AnswerShape): void {

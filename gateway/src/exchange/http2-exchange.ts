@@ -39,8 +39,8 @@ export class Http2Exchange implements Exchange {
     if (waitsForContinue(this.headers) && !stream.destroyed) stream.additionalHeaders({ ":status": 100 });
   }
 
-  bodyComplete(): boolean {
-    return this.body.rstCode === constants.NGHTTP2_NO_ERROR && !this.body.aborted;
+  bodyEnd(): "complete" | "cut" {
+    return this.body.rstCode === constants.NGHTTP2_NO_ERROR && !this.body.aborted ? "complete" : "cut";
   }
 
   begin(status: number, headers: OutgoingHttpHeaders, shape: AnswerShape): void {

@@ -9,7 +9,12 @@ export function webTextExchange(outside: Exchange, contentType: string): Exchang
   const decoder = new Base64Decoder();
   const body = new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      done(null, decoder.push(chunk));
+      const bytes = decoder.push(chunk);
+      if (decoder.malformed) {
+        outside.body.unpipe(body).resume();
+        body.push(null);
+      }
+      done(null, bytes.length > 0 ? bytes : undefined);
     },
   });
   outside.body.pipe(body);
@@ -30,7 +35,11 @@ export function webTextExchange(outside: Exchange, contentType: string): Exchang
       return outside.begun;
     },
     wantBody: () => outside.wantBody(),
-    bodyComplete: () => outside.bodyComplete() && decoder.complete(),
+    bodyEnd() {
+      if (decoder.malformed) return "malformed";
+      const end = outside.bodyEnd();
+      return end === "complete" && !decoder.complete() ? "malformed" : end;
+    },
     begin(status: number, headers: OutgoingHttpHeaders, shape: AnswerShape) {
       const { "content-length": _binaryLength, ...others } = headers;
       const type = String(headers["content-type"] ?? contentType).replace(/^application\/grpc-web(?!-text)/, "$&-text");

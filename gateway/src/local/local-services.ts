@@ -3,14 +3,14 @@
  * of all that can be called. Served by connect-es; it is not in the way of other calls.
  */
 import type { DescService } from "@bufbuild/protobuf";
-import type { Interceptor } from "@connectrpc/connect";
 import type { UniversalHandlerFn } from "@connectrpc/connect/protocol";
 import { GatewayService } from "@switchboard/gen/switchboard/gateway/v1/gateway_service_pb";
-import { toConnectError } from "@switchboard/kernel/rpc/errors";
+import { admittedInterceptors } from "@switchboard/kernel/rpc/interceptors/service-interceptors";
 import { resolvePolicies } from "@switchboard/kernel/rpc/policies";
 import { reflectionRpcs } from "@switchboard/kernel/rpc/reflection";
 import { buildRoutes } from "@switchboard/kernel/rpc/routes";
 import { type Rpc, rpc } from "@switchboard/kernel/service";
+import type { Logger } from "pino";
 import type { LiveRoutes } from "../live-routes.ts";
 import { localRoute, type Route } from "../route-table.ts";
 import { listInstances, listRoutes } from "./gateway-service.ts";
@@ -28,12 +28,13 @@ export interface LocalServicesOptions extends GatewayHealthOptions {
   readonly service: string;
   /** Asked for each answer; the table exists after the local routes. */
   readonly live: () => LiveRoutes;
+  readonly log: Logger;
   /** Ends every answer under way. */
   readonly shutdown: AbortSignal;
 }
 
 export function createLocalServices(options: LocalServicesOptions): LocalServices {
-  const { endpoints, live, service, shutdown } = options;
+  const { endpoints, live, log, service, shutdown } = options;
   const own: Rpc[] = [
     rpc(GatewayService, {
       listRoutes: () => listRoutes(live().table().values()),
@@ -42,12 +43,12 @@ export function createLocalServices(options: LocalServicesOptions): LocalService
     healthRpc(options),
   ];
   const policies = resolvePolicies([{ descriptor: GatewayService }]);
+  const admitted = admittedInterceptors({ policies, log: log.child({}, { level: "warn" }), recordCall: () => {} });
   const handlersOf = (rpcs: readonly Rpc[]) =>
     buildRoutes({
       rpcs,
       policies,
-      gate: () => {},
-      interceptors: [explained],
+      ...admitted,
       unarySignal: shutdown,
       streamSignal: shutdown,
     });
@@ -72,12 +73,3 @@ export function createLocalServices(options: LocalServicesOptions): LocalService
       (handlers.get(path) ?? (path.startsWith("/grpc.reflection.") ? reflection().get(path) : undefined))?.handler,
   };
 }
-
-/** Errors with their reasons, as the services' own interceptors give them. */
-const explained: Interceptor = (next) => async (request) => {
-  try {
-    return await next(request);
-  } catch (error) {
-    throw toConnectError(error, "");
-  }
-};

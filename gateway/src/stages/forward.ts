@@ -63,10 +63,10 @@ class Forwarding {
     this.#retry = createRetry({ repeatable: this.#repeatable, budget, now, random });
     this.#body = createRequestBody(call, {
       onTooLarge: (error) => this.#end(error),
-      onCut: () => {
+      onUnusable: (error) => {
         this.#giveUp();
         if (call.exchange.begun) call.exchange.reset();
-        else call.refuse(new AppError("CANCELLED", "the request was cut before its end"));
+        else call.refuse(error);
       },
     });
     call.answerBy({ end: (error) => this.#end(error), abandon: () => this.#giveUp() });

@@ -5,6 +5,7 @@
 import type { ClientHttp2Stream } from "node:http2";
 import { AppError } from "@switchboard/contract/app-error";
 import { EnvelopeScanner } from "@switchboard/wire/envelope-scanner";
+import { bodyFault } from "../exchange/body-fault.ts";
 import type { GatewayCall } from "../gateway-call.ts";
 
 /** What is kept of a body for a second attempt. */
@@ -24,11 +25,11 @@ export interface RequestBody {
 export interface RequestBodyEvents {
   /** It is larger than the method takes. */
   readonly onTooLarge: (error: AppError) => void;
-  /** It ended before it was complete: its sender is gone. */
-  readonly onCut: () => void;
+  /** It ended before it was complete, or is malformed. */
+  readonly onUnusable: (error: AppError) => void;
 }
 
-export function createRequestBody(call: GatewayCall, { onCut, onTooLarge }: RequestBodyEvents): RequestBody {
+export function createRequestBody(call: GatewayCall, { onTooLarge, onUnusable }: RequestBodyEvents): RequestBody {
   const { exchange, protocol, route } = call;
   const { body } = exchange;
   const maxBytes = route.policy.maxRequestBytes;
@@ -58,7 +59,8 @@ export function createRequestBody(call: GatewayCall, { onCut, onTooLarge }: Requ
     if (target && !target.destroyed && !target.write(chunk)) body.pause();
   };
   const finish = () => {
-    if (!exchange.bodyComplete()) return onCut();
+    const fault = bodyFault(exchange);
+    if (fault) return onUnusable(fault);
     ended = true;
     target?.end();
   };

@@ -21,3 +21,13 @@ test("a cut group is not complete", () => {
   decoder.push(Buffer.from("QUJ"));
   assert.equal(decoder.complete(), false);
 });
+
+test("what is no base64 is told, and gives no bytes from there on", () => {
+  for (const text of ["!!!!", "QUJD QUJD", "QU=J", "====", "QUJD-_-_", "Q===", "QUJDQUJDQUJ\n"]) {
+    const decoder = new Base64Decoder();
+    decoder.push(Buffer.from(text));
+    assert.ok(decoder.malformed, text);
+    assert.ok(!decoder.complete());
+    assert.equal(decoder.push(Buffer.from("QUJD")).length, 0);
+  }
+});
