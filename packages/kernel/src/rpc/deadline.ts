@@ -59,7 +59,7 @@ function waitFor(ms: number, wake: Promise<unknown> | undefined, signal: AbortSi
       signal?.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const timer = setTimeout(done, Math.min(ms, LONGEST_TIMER_MS));
     signal?.addEventListener("abort", done, { once: true });
     wake?.then(done, done);
     if (signal?.aborted) done();

@@ -100,8 +100,15 @@ async function ask(authorizer: Authorizer, subject: string, permission: string, 
 }
 
 async function* startingWith<T>(first: T, rest: AsyncIterator<T>): AsyncIterable<T> {
-  yield first;
-  yield* { [Symbol.asyncIterator]: () => rest };
+  let handedOn = false;
+  try {
+    yield first;
+    handedOn = true;
+    yield* { [Symbol.asyncIterator]: () => rest };
+  } finally {
+    // A handler that wants no more than the first message ends what sends the others.
+    if (!handedOn) await rest.return?.();
+  }
 }
 
 function wrong(field: string, description: string): AppError {
