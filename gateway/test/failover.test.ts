@@ -4,6 +4,8 @@ import { once } from "node:events";
 import { createServer as createHttp2Server } from "node:http2";
 import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
+import { AppError } from "@switchboard/contract/app-error";
+import { GatewayService } from "@switchboard/gen/switchboard/gateway/v1/gateway_service_pb";
 import { eventually } from "@switchboard/testkit/eventually";
 import { refused } from "@switchboard/testkit/refused";
 import { type GatewayUnderTest, gatewayUnderTest, type Protocol } from "./gateway-under-test.ts";
@@ -63,6 +65,50 @@ test("calls wait for the only instance to be started again", bounded, async () =
   await eventually(() => assert.ok((reading.answers.get("after") ?? 0) > 20));
   await reading.stop();
   assert.deepEqual([...reading.answers.keys()].sort(), ["after", "before"]);
+});
+
+test("a stream that finds an ejected instance well again brings it back while it goes on", bounded, async () => {
+  await using under = await gatewayUnderTest();
+  let failing = true;
+  const leaving = new AbortController();
+  await under.probe(
+    {
+      read() {
+        if (failing) throw new AppError("SERVICE_UNAVAILABLE", "away");
+        return { text: "ill" };
+      },
+      async *watch(_, { signal }) {
+        yield { text: "ill" };
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      },
+    },
+    { id: "1" },
+  );
+  const well = {
+    read: () => ({ text: "well" }),
+    watch: async function* () {
+      yield { text: "well" };
+    },
+  };
+  await under.probe(well, { id: "2" });
+  await under.routed();
+  const client = under.client("grpc");
+  const authorization = `Bearer ${await under.tokens.accessToken("admin")}`;
+  const ejected = async () => {
+    const { instances } = await under.clientOf(GatewayService, "grpc", { authorization }).listInstances({});
+    return instances.find(({ instanceId }) => instanceId === "1")?.available === false;
+  };
+  await eventually(async () => {
+    await client.read({});
+    assert.ok(await ejected());
+  });
+  failing = false;
+  await eventually(async () => {
+    const first = await client.watch({}, { signal: leaving.signal })[Symbol.asyncIterator]().next();
+    assert.equal(first.value?.text, "ill", "the ejection's time is not over");
+  });
+  await eventually(async () => assert.equal((await client.read({})).text, "ill"), { withinMs: 3_000 });
+  leaving.abort();
 });
 
 test("a draining instance fails no call, of whatever kind", bounded, async () => {

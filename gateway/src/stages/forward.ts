@@ -158,10 +158,13 @@ class Forwarding {
     this.#body.forget();
     return new Promise((resolve) => {
       try {
-        this.#relay = relayAnswer(call, stream, scan, start, (complete) => {
-          pick.done(unavailable ? "failure" : complete ? "success" : call.ended ? "neutral" : "failure");
-          if (complete && !unavailable) budget.succeeded();
-          resolve("relayed");
+        this.#relay = relayAnswer(call, stream, scan, start, {
+          onMessage: () => pick.answered(),
+          onDone(complete) {
+            pick.done(unavailable ? "failure" : complete ? "success" : call.ended ? "neutral" : "failure");
+            if (complete && !unavailable) budget.succeeded();
+            resolve("relayed");
+          },
         });
       } catch (error) {
         // A header that Node does not send on.

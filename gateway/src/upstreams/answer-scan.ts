@@ -31,6 +31,13 @@ export class AnswerScan {
     return this.#envelopes?.push(chunk) ?? -1;
   }
 
+  /** Whether a message of the answer came, the end of the answer not counted. */
+  hasMessage(): boolean {
+    const envelopes = this.#envelopes;
+    if (envelopes === undefined || envelopes.messages === 0) return false;
+    return envelopes.messages > 1 || (envelopes.flags & this.#protocol.endFlag) === 0;
+  }
+
   /** Whether the caller's protocol lets an error follow here. */
   atBoundary(): boolean {
     return this.#envelopes?.atBoundary() ?? false;

@@ -17,9 +17,15 @@ import { cancelStream } from "./cancel-stream.ts";
 /** How long the rest of a message is waited for before the answer is reset inside it. */
 const BOUNDARY_GRACE_MS = 1_000;
 
+export interface RelayEvents {
+  /** A first message came. */
+  readonly onMessage: () => void;
+  /** Called once: whether the instance gave its answer to the end. */
+  readonly onDone: (complete: boolean) => void;
+}
+
 /**
  * @param start what was held back of it, already scanned.
- * @param done called once: whether the instance gave its answer to the end.
  * @throws Error where a header cannot be sent.
  */
 export function relayAnswer(
@@ -27,18 +33,19 @@ export function relayAnswer(
   upstream: ClientHttp2Stream,
   scan: AnswerScan,
   start: AnswerStart,
-  done: (complete: boolean) => void,
+  { onDone, onMessage }: RelayEvents,
 ): Answering {
   const { exchange, protocol } = call;
   let ending: AppError | undefined;
   let graceTimer: NodeJS.Timeout | undefined;
   let over = false;
+  let hasMessage = false;
 
   const finish = (complete: boolean) => {
     if (over) return;
     over = true;
     clearTimeout(graceTimer);
-    done(complete);
+    onDone(complete);
     if (!upstream.closed) cancelStream(upstream);
   };
   const endWith = (error: AppError, atBoundary = scan.atBoundary()) => {
@@ -68,6 +75,10 @@ export function relayAnswer(
   const take = (chunk: Buffer) => {
     if (over) return;
     const boundary = scan.push(chunk);
+    if (!hasMessage && scan.hasMessage()) {
+      hasMessage = true;
+      onMessage();
+    }
     if (ending === undefined || boundary === -1) return pass(chunk);
     exchange.write(chunk.subarray(0, boundary));
     endWith(ending, true);
