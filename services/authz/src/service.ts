@@ -8,6 +8,7 @@ import { personDeleted, personDisabled } from "./events/people.ts";
 import { createLearntModels } from "./models/learnt-models.ts";
 import { batchCheck } from "./rpc/batch-check.ts";
 import { check } from "./rpc/check.ts";
+import { whenRead } from "./rpc/declared.ts";
 import { explain } from "./rpc/explain.ts";
 import { objectField } from "./rpc/fields.ts";
 import { grantRole } from "./rpc/grant-role.ts";
@@ -32,7 +33,7 @@ export function createAuthzService(platform: PlatformDeps): Program & { readonly
         permission,
         object: objectField("object", object),
       };
-      requireAnswerable(models, question);
+      await whenRead(models, () => requireAnswerable(models, question));
       const model = models.current();
       return (await inOneState(database, (graph) => evaluate(model, graph, question, CHECK_LIMITS))).result;
     },

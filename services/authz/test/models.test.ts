@@ -45,6 +45,29 @@ describe("at its first start", () => {
   });
 });
 
+test("the first calls of a service that has just registered wait until its contract is read", async () => {
+  await using authz = await startAuthz();
+  await authz.neighbour("notes", NOTES);
+  const [written, checked, read] = await Promise.all([
+    authz.as("service:notes").writeRelationships({ writes: [rel("note:first#owner@user:a")] }),
+    authz.admin.check({ subject: "service:indexer", permission: "view", object: "note:first" }),
+    authz.as("service:notes").readRelationships({ object: "note:other" }),
+    authz.as("service:notes").writeRelationships({ deletes: [rel("note:other#owner@user:a")] }),
+  ]);
+  assert.notEqual(written.consistencyToken, "");
+  assert.equal(checked.allowed, true);
+  assert.deepEqual(read.relationships, []);
+  // Nor does a role of it have to be asked for twice.
+  await authz.neighbour("letters", [
+    { name: "letter", relations: [{ name: "reader", subjects: ["user"], role: true }] },
+  ]);
+  await authz.admin.grantRole({ subject: "user:a", role: "reader", object: "letter:l" });
+  await authz.neighbour("stamps", [{ name: "stamp", permissions: [{ name: "lick", anyOf: ["service:stamps"] }] }]);
+  const stamps = { permission: "lick", subject: "service:stamps", objectType: "stamp" };
+  assert.equal((await authz.admin.listObjects(stamps)).everyObject, true);
+  assert.doesNotMatch(authz.log(), /"level":"(warn|error)"/);
+});
+
 describe("while a contract cannot be read", () => {
   test("what may be in it is unavailable, the rest is answered, and other contracts are read", async () => {
     await using authz = await startAuthz();

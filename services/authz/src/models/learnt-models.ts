@@ -3,6 +3,7 @@
  * instance once and kept for the time when the service is away. One that contradicts those learnt before it is refused,
  * and the service's previous one stays.
  */
+import { EventEmitter, once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { toBinary } from "@bufbuild/protobuf";
 import { AuthorizationModelSchema } from "@switchboard/gen/switchboard/policy/v1/policy_pb";
@@ -24,12 +25,16 @@ export interface LearntModels {
   unread(): readonly string[];
   /** What is wrong with contracts that were refused, a line each. */
   refused(): readonly string[];
+  /** Resolves when no contract is being read for the first time, or a second is over. */
+  settled(): Promise<void>;
   /** Follows the registry until it is disposed. Has tried to load what is kept when it resolves. */
   start(): Promise<AsyncDisposable>;
 }
 
 const ORIGIN = { actor: `service:${OWN}`, trace: undefined };
 const RETRY_MS = 500;
+/** A contract that can be read at all is read well within this. */
+const PATIENCE_MS = 1_000;
 
 export function createLearntModels(
   deps: Pick<PlatformDeps, "contractOf" | "database" | "registry" | "log">,
@@ -41,6 +46,10 @@ export function createLearntModels(
   let merged = mergeKept([]);
   /** What is wrong, by the contract's name. */
   const refused = new Map<string, readonly string[]>();
+  /** By name: those that were tried and could not be read. */
+  const failed = new Set<string>();
+  const news = new EventEmitter().setMaxListeners(0);
+  const tell = () => void news.emit("news");
   let registered = (): readonly Instance[] => [];
 
   const adopt = (read: KeptModels) => {
@@ -60,6 +69,7 @@ export function createLearntModels(
       if (faults.length > 0) log.error({ faults }, "models that were learnt earlier contradict this version's own");
       isLoaded = true;
       loading.resolve();
+      tell();
     } catch (error) {
       log.warn({ err: error }, "the authorization models could not be loaded; tried again");
     }
@@ -92,17 +102,19 @@ export function createLearntModels(
     const reading = new Map<string, Promise<void>>();
 
     const readUntilDone = async (name: string) => {
-      let told = false;
       for (let wanted = unreadNamed(name); wanted && !stop.signal.aborted; wanted = unreadNamed(name)) {
         try {
           await learn(wanted);
         } catch (error) {
-          const level = told || stop.signal.aborted ? "debug" : "warn";
+          const level = failed.has(name) || stop.signal.aborted ? "debug" : "warn";
           log[level]({ err: error, learntService: wanted.service }, "a contract could not be read; tried again");
-          told = true;
+          failed.add(name);
+          tell();
           await pause();
         }
       }
+      failed.delete(name);
+      tell();
     };
     const follow = () => {
       if (!isLoaded || stop.signal.aborted) return;
@@ -144,6 +156,11 @@ export function createLearntModels(
       ...(isLoaded ? [] : ["the authorization models have not been loaded yet"]),
       ...unread().map(({ service }) => `the contract of ${service} has not been read yet`),
     ],
+    async settled() {
+      const signal = AbortSignal.timeout(PATIENCE_MS);
+      const isSettled = () => isLoaded && unread().every((contract) => failed.has(nameOf(contract)));
+      while (!isSettled() && !signal.aborted) await once(news, "news", { signal }).catch(() => {});
+    },
     refused: () => others().flatMap((contract) => refused.get(nameOf(contract)) ?? []),
     start,
   };

@@ -8,6 +8,7 @@ import { CHECK_LIMITS } from "../rules/limits.ts";
 import { inOneState } from "../store/one-state.ts";
 import { ownReference, requireAbout } from "./callers.ts";
 import { tokenOf } from "./consistency-token.ts";
+import { whenRead } from "./declared.ts";
 import type { AuthzDeps } from "./deps.ts";
 import { invalidField } from "./fields.ts";
 import { questionField, requireAnswerable } from "./question.ts";
@@ -23,7 +24,7 @@ export function batchCheck(deps: AuthzDeps): MethodImpl<typeof AuthzService.meth
     const answer = async (request: PermissionCheck, index: number, graph: Graph) => {
       try {
         const question = questionField(context, request, `checks[${index}].`);
-        requireAnswerable(deps.models, question);
+        await whenRead(deps.models, () => requireAnswerable(deps.models, question));
         return { allowed: await check(model, graph, question, CHECK_LIMITS), errorReason: "" };
       } catch (error) {
         // What keeps one check from an answer is its own; without the database there is none for anybody.

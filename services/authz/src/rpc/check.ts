@@ -7,6 +7,7 @@ import { formatObject } from "../rules/reference.ts";
 import { inOneState } from "../store/one-state.ts";
 import { requireAbout } from "./callers.ts";
 import { tokenOf } from "./consistency-token.ts";
+import { whenRead } from "./declared.ts";
 import type { AuthzDeps } from "./deps.ts";
 import { questionField, requireAnswerable } from "./question.ts";
 
@@ -14,7 +15,7 @@ export function check(deps: AuthzDeps): MethodImpl<typeof AuthzService.method.ch
   return async (request, context) => {
     const question = questionField(context, request);
     await requireAbout(context, deps.authorizer, formatObject(question.subject));
-    requireAnswerable(deps.models, question);
+    await whenRead(deps.models, () => requireAnswerable(deps.models, question));
     const model = deps.models.current();
     const found = await inOneState(deps.database, (graph) => evaluate(model, graph, question, CHECK_LIMITS));
     return { allowed: found.result, consistencyToken: await tokenOf(deps.database.queries, found.revision) };

@@ -11,6 +11,20 @@ const RETRY_AFTER_MS = 250;
 /** Names of a type that a message lists. */
 const MAX_LISTED = 40;
 
+/**
+ * Looks into the model. Where that finds that contracts have still to be read, it looks again when those that have just
+ * registered are: a service's first calls come with its registration.
+ */
+export async function whenRead<T>(models: Models, look: () => T): Promise<T> {
+  try {
+    return look();
+  } catch (error) {
+    if (!(error instanceof AppError) || error.reason !== "AUTHZ_UNAVAILABLE") throw error;
+  }
+  await models.settled();
+  return look();
+}
+
 /** A relation or permission of a type. @throws AppError MODEL_INVALID, or AUTHZ_UNAVAILABLE where it may still be learnt */
 export function requireDeclared(models: Models, type: string, name: string): void {
   requireType(models, type);

@@ -10,4 +10,4 @@ export interface AuthzDeps extends Pick<ServiceDeps, "database" | "writes" | "no
 }
 
 /** The model in force, and what keeps it from being all that is declared. */
-export type Models = Pick<LearntModels, "current" | "unread" | "refused">;
+export type Models = Pick<LearntModels, "current" | "unread" | "refused" | "settled">;

@@ -6,6 +6,7 @@ import { CHECK_LIMITS } from "../rules/limits.ts";
 import { formatObject } from "../rules/reference.ts";
 import { inOneState } from "../store/one-state.ts";
 import { requireAbout } from "./callers.ts";
+import { whenRead } from "./declared.ts";
 import type { AuthzDeps } from "./deps.ts";
 import { questionField, requireAnswerable } from "./question.ts";
 
@@ -13,7 +14,7 @@ export function explain(deps: AuthzDeps): MethodImpl<typeof AuthzService.method.
   return async (request, context) => {
     const question = questionField(context, request);
     await requireAbout(context, deps.authorizer, formatObject(question.subject));
-    requireAnswerable(deps.models, question);
+    await whenRead(deps.models, () => requireAnswerable(deps.models, question));
     const model = deps.models.current();
     const { result } = await inOneState(deps.database, (graph) => evaluate(model, graph, question, CHECK_LIMITS));
     return { allowed: result.allowed, path: [...result.path], missing: [...result.missing] };

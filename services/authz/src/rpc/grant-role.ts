@@ -5,14 +5,15 @@ import { callOf } from "@switchboard/kernel/rpc/call";
 import { formatSubject } from "../rules/reference.ts";
 import { changeRelationships } from "./change-relationships.ts";
 import { formatToken } from "./consistency-token.ts";
+import { whenRead } from "./declared.ts";
 import type { AuthzDeps } from "./deps.ts";
 import { roleField } from "./role.ts";
 
 const method = AuthzService.method.grantRole;
 
 export function grantRole(deps: AuthzDeps): MethodImpl<typeof method> {
-  return (request, context) => {
-    const grant = roleField(context, deps.models, request);
+  return async (request, context) => {
+    const grant = await whenRead(deps.models, () => roleField(context, deps.models, request));
     callOf(context).object = formatSubject(grant.subject);
     return deps.writes.write(method, request, context, async (tx) => {
       const { revision } = await changeRelationships(tx, { writes: [grant], deletes: [] });

@@ -6,7 +6,7 @@ import { listObjects as evaluate } from "../rules/list-objects.ts";
 import { formatObject } from "../rules/reference.ts";
 import { inOneState } from "../store/one-state.ts";
 import { ownReference, requireAbout } from "./callers.ts";
-import { requireDeclared, requireType } from "./declared.ts";
+import { requireDeclared, requireType, whenRead } from "./declared.ts";
 import type { AuthzDeps } from "./deps.ts";
 import { nameField, objectField } from "./fields.ts";
 import { idPage, pageOf } from "./id-pages.ts";
@@ -17,8 +17,10 @@ export function listObjects(deps: AuthzDeps): MethodImpl<typeof AuthzService.met
     const permission = nameField("permission", request.permission);
     const objectType = nameField("object_type", request.objectType);
     await requireAbout(context, deps.authorizer, formatObject(subject));
-    requireType(deps.models, subject.type);
-    requireDeclared(deps.models, objectType, permission);
+    await whenRead(deps.models, () => {
+      requireType(deps.models, subject.type);
+      requireDeclared(deps.models, objectType, permission);
+    });
     const query = { subject: formatObject(subject), permission, objectType };
     const page = pageOf(context, request, query, deps.now());
     const model = deps.models.current();

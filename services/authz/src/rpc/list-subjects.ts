@@ -6,7 +6,7 @@ import { listSubjects as evaluate } from "../rules/list-subjects.ts";
 import { formatObject } from "../rules/reference.ts";
 import { inOneState } from "../store/one-state.ts";
 import { ownReference } from "./callers.ts";
-import { requireDeclared, requireType } from "./declared.ts";
+import { requireDeclared, requireType, whenRead } from "./declared.ts";
 import type { AuthzDeps } from "./deps.ts";
 import { nameField, objectField } from "./fields.ts";
 import { idPage, pageOf } from "./id-pages.ts";
@@ -16,8 +16,10 @@ export function listSubjects(deps: AuthzDeps): MethodImpl<typeof AuthzService.me
     const object = objectField("object", ownReference(context, "object", request.object));
     const permission = nameField("permission", request.permission);
     const subjectType = nameField("subject_type", request.subjectType);
-    requireDeclared(deps.models, object.type, permission);
-    requireType(deps.models, subjectType);
+    await whenRead(deps.models, () => {
+      requireDeclared(deps.models, object.type, permission);
+      requireType(deps.models, subjectType);
+    });
     const query = { object: formatObject(object), permission, subjectType };
     const page = pageOf(context, request, query, deps.now());
     const model = deps.models.current();

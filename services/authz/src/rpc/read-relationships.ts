@@ -1,20 +1,19 @@
 /** ReadRelationships. */
 import type { HandlerContext, MethodImpl } from "@connectrpc/connect";
 import type { AuthzService } from "@switchboard/gen/switchboard/authz/v1/authz_service_pb";
-import { callOf } from "@switchboard/kernel/rpc/call";
 import { formatObject, formatSubject, isName } from "../rules/reference.ts";
 import type { RelationshipRow } from "../store/relationship-table.ts";
 import { ownReference, requirePlatform } from "./callers.ts";
 import type { AuthzDeps } from "./deps.ts";
 import { nameField, objectField, subjectField } from "./fields.ts";
+import { ownsAll } from "./owners.ts";
 import { relationshipPage } from "./relationship-page.ts";
 
 export function readRelationships(deps: AuthzDeps): MethodImpl<typeof AuthzService.method.readRelationships> {
   return async (request, context) => {
     const matching = matchingOf(context, request);
-    const { principal } = callOf(context);
-    const owner = deps.models.current().types.get(matching.objectType ?? "")?.owner;
-    if (principal.kind !== "service" || principal.service !== owner) {
+    const { objectType } = matching;
+    if (objectType === undefined || !(await ownsAll(deps, context, [objectType]))) {
       await requirePlatform(context, deps.authorizer, "view_relationships");
     }
     const { found, nextPageToken } = await relationshipPage(deps, context, request, matching);

@@ -6,14 +6,15 @@ import { formatSubject } from "../rules/reference.ts";
 import { requireAdministratorLeft } from "./administrators.ts";
 import { changeRelationships } from "./change-relationships.ts";
 import { formatToken } from "./consistency-token.ts";
+import { whenRead } from "./declared.ts";
 import type { AuthzDeps } from "./deps.ts";
 import { roleField } from "./role.ts";
 
 const method = AuthzService.method.revokeRole;
 
 export function revokeRole(deps: AuthzDeps): MethodImpl<typeof method> {
-  return (request, context) => {
-    const grant = roleField(context, deps.models, request);
+  return async (request, context) => {
+    const grant = await whenRead(deps.models, () => roleField(context, deps.models, request));
     callOf(context).object = formatSubject(grant.subject);
     return deps.writes.write(method, request, context, async (tx) => {
       const { revision, deleted } = await changeRelationships(tx, { writes: [], deletes: [grant] });

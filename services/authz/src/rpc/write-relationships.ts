@@ -7,8 +7,10 @@ import { requireAdministratorLeft } from "./administrators.ts";
 import { ownReference, requirePlatform } from "./callers.ts";
 import { changeRelationships, requireTaken } from "./change-relationships.ts";
 import { formatToken } from "./consistency-token.ts";
+import { whenRead } from "./declared.ts";
 import type { AuthzDeps } from "./deps.ts";
 import { invalidField, nameField, objectField, subjectField } from "./fields.ts";
+import { ownsAll } from "./owners.ts";
 
 const method = AuthzService.method.writeRelationships;
 const MAX_CHANGES = 1_000;
@@ -21,10 +23,13 @@ export function writeRelationships(deps: AuthzDeps): MethodImpl<typeof method> {
     const writes = request.writes.map((message, index) => parse(context, `writes[${index}]`, message));
     const deletes = request.deletes.map((message, index) => parse(context, `deletes[${index}]`, message));
     refuseBoth(writes, deletes);
-    await requireOwner(deps, context, [...writes, ...deletes]);
-    for (const [index, relationship] of writes.entries()) {
-      requireTaken(deps.models, `writes[${index}]`, relationship);
+    const types = new Set([...writes, ...deletes].map(({ object }) => object.type));
+    if (!(await ownsAll(deps, context, [...types]))) {
+      await requirePlatform(context, deps.authorizer, "manage_relationships");
     }
+    await whenRead(deps.models, () => {
+      for (const [index, relationship] of writes.entries()) requireTaken(deps.models, `writes[${index}]`, relationship);
+    });
     const objects = new Set([...writes, ...deletes].map(({ object }) => formatObject(object)));
     if (objects.size === 1) callOf(context).object = [...objects].join();
     return deps.writes.write(method, request, context, async (tx) => {
@@ -49,17 +54,4 @@ function refuseBoth(writes: readonly Relationship[], deletes: readonly Relations
   const written = new Set(writes.map(formatRelationship));
   const index = deletes.findIndex((relationship) => written.has(formatRelationship(relationship)));
   if (index >= 0) throw invalidField(`deletes[${index}]`, "is in writes too; leave it out of one of them");
-}
-
-/** A service changes what belongs to its own types; for all else it takes the permission. */
-async function requireOwner(
-  deps: AuthzDeps,
-  context: HandlerContext,
-  relationships: readonly Relationship[],
-): Promise<void> {
-  const { principal } = callOf(context);
-  const model = deps.models.current();
-  const owns = ({ object }: Relationship) =>
-    principal.kind === "service" && model.types.get(object.type)?.owner === principal.service;
-  if (!relationships.every(owns)) await requirePlatform(context, deps.authorizer, "manage_relationships");
 }
