@@ -9,7 +9,10 @@ import { codeOf, type ReasonName } from "@switchboard/contract/app-error";
 import { ErrorInfoSchema } from "@switchboard/gen/google/rpc/error_details_pb";
 import { StatusSchema } from "@switchboard/gen/google/rpc/status_pb";
 import { GetUserRequestSchema, IdentityService } from "@switchboard/gen/switchboard/identity/v1/identity_service_pb";
+import { pino } from "pino";
+import { rpc } from "../service.ts";
 import { reasonOf } from "./errors.ts";
+import { startServer } from "./server.ts";
 import { envelope, type RawAnswer, rawHttp1, rawHttp2 } from "./test/raw-request.ts";
 import { type ServerUnderTest, serverUnderTest } from "./test/server-under-test.ts";
 
@@ -237,6 +240,23 @@ describe("what is no call at all", () => {
     assert.equal(answer.status, 404);
     assert.equal(connectFailure(answer).reason, "UNKNOWN_METHOD");
   });
+});
+
+test("bare errors have a code and a status, and nothing of Switchboard's", async () => {
+  await using server = await startServer({
+    rpcs: [rpc(IdentityService, {})],
+    host: "127.0.0.1",
+    port: 0,
+    bareErrors: true,
+    log: pino({ level: "silent" }),
+  });
+  const send = (path: string, headers: Record<string, string>) =>
+    rawHttp1(`http://${server.address}`, { path, headers, body: [] });
+  const unknown = await send(`${getUser}s`, { "content-type": "application/json" });
+  const unspoken = await send(getUser, { "content-type": "text/xml" });
+  assert.deepEqual([unknown.status, connectFailure(unknown).reason], [404, undefined]);
+  assert.equal(connectFailure(unknown).code, Code.Unimplemented);
+  assert.deepEqual([unspoken.status, unspoken.headers["content-type"], unspoken.body.length], [415, undefined, 0]);
 });
 
 test("a method that the implementation left out is UNKNOWN_METHOD", async () => {

@@ -1,9 +1,11 @@
 /** The table of what is served: path → handler. connect-es makes the handlers; this gives each its own limits. */
+import { createRegistry } from "@bufbuild/protobuf";
 import { type ConnectRouter, createConnectRouter, type HandlerContext, type Interceptor } from "@connectrpc/connect";
 import type { Compression, UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { MethodPolicy } from "@switchboard/contract/policy";
 import type { Rpc } from "../service.ts";
+import { filesOf } from "./contract-hash.ts";
 import type { Policies } from "./policies.ts";
 
 export const ACCEPTED_COMPRESSION: readonly Compression[] = [compressionGzip, compressionBrotli];
@@ -30,11 +32,14 @@ export interface RouteOptions {
 export function buildRoutes(options: RouteOptions): ReadonlyMap<string, Route> {
   const { gate, interceptors, policies } = options;
   const routes = new Map<string, Route>();
+  // A google.protobuf.Any has a form in JSON only for messages that are known.
+  const registry = createRegistry(...filesOf(options.rpcs).values());
   // A router has one limit for all its methods (and options given per service replace the router's instead of adding to
   // them), so there is a router for each pair of limit and shutdown signal, and each method is taken from its own.
   const handlersOf = (maxRequestBytes: number, shutdownSignal: AbortSignal): readonly UniversalHandler[] => {
     const router: ConnectRouter = createConnectRouter({
       acceptCompression: [...ACCEPTED_COMPRESSION],
+      jsonOptions: { registry },
       interceptors: [...interceptors],
       readMaxBytes: maxRequestBytes,
       shutdownSignal,

@@ -31,6 +31,11 @@ export interface ServerOptions extends Pick<ListenerOptions, "host" | "port" | "
   readonly interceptors?: { readonly gate?: Gate; readonly interceptors: readonly Interceptor[] };
   /** What health answers, for a service's full name or "" for the process. Default: it serves until it drains. */
   readonly serving?: (service: string) => boolean;
+  /**
+   * Refusals of the server itself without a google.rpc.ErrorInfo, and without a body where the HTTP status says it all:
+   * what the conformance suite compares with. Default false.
+   */
+  readonly bareErrors?: boolean;
   readonly log: Logger;
 }
 
@@ -48,7 +53,7 @@ export interface RpcServer extends AsyncDisposable {
 const LAST_WORDS_MS = 250;
 
 export async function startServer(options: ServerOptions): Promise<RpcServer> {
-  const { log, serving = () => true } = options;
+  const { bareErrors = false, log, serving = () => true } = options;
   const unary = new AbortController();
   const streams = new AbortController();
   // Every call under way listens to one of them.
@@ -65,7 +70,7 @@ export async function startServer(options: ServerOptions): Promise<RpcServer> {
     unarySignal: unary.signal,
     streamSignal: streams.signal,
   });
-  const unknown = createUnknownCalls();
+  const unknown = createUnknownCalls(bareErrors);
 
   const serve = async (request: Request, response: Response): Promise<void> => {
     const path = request.url?.split("?", 1)[0] ?? "";
@@ -76,7 +81,8 @@ export async function startServer(options: ServerOptions): Promise<RpcServer> {
       answer = await unknown(call, path);
     } else {
       if (route.policy.timeoutMs !== undefined) capTimeout(call.header, route.policy.timeoutMs);
-      answer = explainRefusal(await route.handler(call));
+      answer = await route.handler(call);
+      if (!bareErrors) answer = explainRefusal(answer);
     }
     await universalResponseToNodeResponse(answer, response);
   };

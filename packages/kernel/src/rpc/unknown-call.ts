@@ -1,5 +1,5 @@
 /** Answers to requests that reach no method, in the caller's own protocol. */
-import { createConnectRouter } from "@connectrpc/connect";
+import { ConnectError, createConnectRouter } from "@connectrpc/connect";
 import {
   createAsyncIterable,
   type UniversalHandlerFn,
@@ -11,8 +11,17 @@ import { AppError } from "@switchboard/contract/app-error";
 import { Health } from "@switchboard/gen/health/v1/health_pb";
 import { fromAppError } from "./errors.ts";
 
-/** Makes the answer for a path that nothing is served at. */
-export function createUnknownCalls(): (call: UniversalServerRequest, path: string) => Promise<UniversalServerResponse> {
+/**
+ * Makes the answer for a path that nothing is served at.
+ * @param bare without the reason.
+ */
+export function createUnknownCalls(
+  bare = false,
+): (call: UniversalServerRequest, path: string) => Promise<UniversalServerResponse> {
+  const unknownMethod = (path: string): ConnectError => {
+    const error = new AppError("UNKNOWN_METHOD", `no method can be called at ${path.slice(0, 200)}`);
+    return bare ? new ConnectError(error.message, error.code) : fromAppError(error);
+  };
   const router = createConnectRouter({
     // The gate runs before anything is read, so that any method's handler speaks for one that is not there.
     requestGate({ url }) {
@@ -52,15 +61,7 @@ const problems: ReadonlyMap<number, string> = new Map([
   [505, "a stream in both directions needs HTTP/2"],
 ]);
 
-function unknownMethod(path: string) {
-  return fromAppError(new AppError("UNKNOWN_METHOD", `no method can be called at ${path.slice(0, 200)}`));
-}
-
-function jsonError(
-  status: number,
-  error: ReturnType<typeof fromAppError>,
-  header = new Headers(),
-): UniversalServerResponse {
+function jsonError(status: number, error: ConnectError, header = new Headers()): UniversalServerResponse {
   const body = errorToJsonBytes(error, undefined);
   const headers = new Headers(header);
   headers.set("content-type", "application/json");
