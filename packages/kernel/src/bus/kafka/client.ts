@@ -1,0 +1,97 @@
+/** How this process reaches Kafka: one description, from which every connection of the bus is made. It holds none itself. */
+import type { Socket } from "node:net";
+import type { ConnectionOptions } from "node:tls";
+import { type Admin, type Cluster, Kafka, logLevel, Partitioners, type Producer, type SASLOptions } from "kafkajs";
+import KafkaCluster from "kafkajs/src/cluster/index.js";
+import loggers from "kafkajs/src/loggers/index.js";
+import defaultSocketFactory from "kafkajs/src/network/socketFactory.js";
+import type { Logger } from "pino";
+
+export interface Sasl {
+  readonly mechanism: "plain" | "scram-sha-256" | "scram-sha-512";
+  readonly username: string;
+  readonly password: string;
+}
+
+/** As kafkajs asks for a connection; `onConnect` is to be called when it stands, TLS included. */
+export interface SocketRequest {
+  readonly host: string;
+  readonly port: number;
+  readonly ssl: ConnectionOptions;
+  readonly onConnect: () => void;
+}
+
+export interface KafkaConnection {
+  /** "host:port" of some brokers; they name the others. */
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+  /** Undefined: without TLS. */
+  readonly tls: ConnectionOptions | undefined;
+  /** Undefined: without a name. */
+  readonly sasl: Sasl | undefined;
+  /** Undefined: directly. */
+  readonly connect: ((request: SocketRequest) => Socket) | undefined;
+}
+
+const CONNECTION_TIMEOUT_MS = 3_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+const METADATA_MAX_AGE_MS = 60_000;
+/** Short: whoever asks repeats it himself, and wants to hear of an outage. */
+const RETRY = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 3 };
+
+export class KafkaClient {
+  readonly #options: ConstructorParameters<typeof KafkaCluster>[0];
+  readonly #kafka: Kafka;
+
+  constructor({ brokers, clientId, tls, sasl, connect }: KafkaConnection, log: Logger) {
+    // What kafkajs calls an error is mostly a broker that restarts. What matters is said by those who use it.
+    const logCreator = () => (entry: { namespace: string; log: { message: string } }) => {
+      log.debug({ kafkajs: entry.namespace, ...entry.log }, entry.log.message);
+    };
+    const common = {
+      brokers: [...brokers],
+      clientId,
+      ssl: tls,
+      sasl: sasl as SASLOptions | undefined,
+      socketFactory: connect ?? defaultSocketFactory(),
+      connectionTimeout: CONNECTION_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      enforceRequestTimeout: true,
+      retry: RETRY,
+    };
+    this.#options = {
+      ...common,
+      logger: loggers.createLogger({ level: logLevel.INFO, logCreator }),
+      metadataMaxAge: METADATA_MAX_AGE_MS,
+      allowAutoTopicCreation: false,
+    };
+    const { ssl, sasl: _, ...plain } = common;
+    this.#kafka = new Kafka({
+      ...plain,
+      ...(ssl && { ssl }),
+      ...(common.sasl && { sasl: common.sasl }),
+      logLevel: logLevel.INFO,
+      logCreator,
+    });
+  }
+
+  /** Brokers and their protocol, with connections of its own: a fetch that waits holds up what comes behind it. */
+  cluster(): Cluster {
+    return new KafkaCluster(this.#options);
+  }
+
+  admin(): Admin {
+    return this.#kafka.admin();
+  }
+
+  /** Of one key all go to one partition, the same as with Kafka's own clients (murmur2). */
+  producer(): Producer {
+    return this.#kafka.producer({
+      idempotent: true,
+      allowAutoTopicCreation: false,
+      metadataMaxAge: METADATA_MAX_AGE_MS,
+      createPartitioner: Partitioners.DefaultPartitioner,
+      retry: RETRY,
+    });
+  }
+}
