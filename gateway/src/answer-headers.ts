@@ -18,7 +18,11 @@ export function answerHeaders(call: GatewayCall, received: IncomingHttpHeaders):
     if (name.startsWith("access-control-")) continue;
     headers[name] = value;
   }
+  const { vary } = headers;
   Object.assign(headers, call.answerHeaders);
+  if (vary !== undefined && headers.vary !== vary) {
+    headers.vary = [vary, call.answerHeaders.vary].filter((value) => value !== undefined).join(", ");
+  }
   const exposed = call.answerHeaders["access-control-expose-headers"];
   if (exposed !== undefined) {
     const others = Object.keys(headers).filter((name) => !needNotBeExposed.test(name));

@@ -60,10 +60,9 @@ export class GatewayCall {
   #ended = false;
 
   constructor(exchange: Exchange, clientAddress: string, arrivalTime: number) {
-    const target = (exchange.method === "GET" && wellKnown[exchange.target]) || exchange.target;
-    const mark = target.indexOf("?");
-    this.path = mark === -1 ? target : target.slice(0, mark);
-    this.query = mark === -1 ? "" : target.slice(mark + 1);
+    const [path, query] = cutAtMark(exchange.target);
+    const meant = exchange.method === "GET" && Object.hasOwn(wellKnown, path) ? wellKnown[path] : undefined;
+    [this.path, this.query] = meant === undefined ? [path, query] : cutAtMark(meant);
     this.protocol = detectProtocol(exchange.method, exchange.headers["content-type"], this.query);
     this.exchange = this.protocol.text ? webTextExchange(exchange, this.protocol.contentType) : exchange;
     this.clientAddress = clientAddress;
@@ -141,6 +140,11 @@ export class GatewayCall {
     this.outcome = "ok";
     this.exchange.begin(status, { ...headers, ...this.answerHeaders }, { headersOnly: true });
   }
+}
+
+function cutAtMark(target: string): readonly [path: string, query: string] {
+  const mark = target.indexOf("?");
+  return mark === -1 ? [target, ""] : [target.slice(0, mark), target.slice(mark + 1)];
 }
 
 /** The one value of a header; undefined where it is missing or came more than once. */

@@ -15,6 +15,7 @@ describe("in a browser", () => {
     under = await gatewayUnderTest({
       read({ text }, { responseHeader, responseTrailer }) {
         responseHeader.set("x-own", "1");
+        responseHeader.set("vary", "x-tenant");
         responseTrailer.set("own-trailer", "2");
         return { text };
       },
@@ -39,7 +40,7 @@ describe("in a browser", () => {
     assert.equal(headers["access-control-allow-origin"], origin);
     assert.match(String(headers["access-control-allow-methods"]), /GET.*POST/);
     assert.equal(headers["access-control-allow-headers"], "content-type, x-grpc-web, authorization, x-my-metadata");
-    assert.match(String(headers.vary), /origin/);
+    assert.equal(headers.vary, "origin, access-control-request-headers");
     assert.equal(headers["access-control-allow-credentials"], undefined);
   });
 
@@ -59,6 +60,7 @@ describe("in a browser", () => {
     const headers = { origin, "content-type": "application/json" };
     const answer = await rawHttp1(under.url, { path: path("Read"), headers, body: [Buffer.from("{}")] });
     assert.equal(answer.headers["access-control-allow-origin"], origin);
+    assert.equal(answer.headers.vary, "x-tenant, origin");
     const exposed = String(answer.headers["access-control-expose-headers"]).split(", ");
     for (const name of [
       "grpc-status",

@@ -151,6 +151,24 @@ function exchange(port: number, bytes: string): Promise<string> {
   });
 }
 
+test("a request may name the whole address, and the host in it counts", async () => {
+  const hosts: (string | null)[] = [];
+  const remember = ({ text }: { text: string }, { requestHeader }: { requestHeader: Headers }) => {
+    hosts.push(requestHeader.get("x-forwarded-host"));
+    return { text };
+  };
+  await using under = await gatewayUnderTest({ read: remember });
+  const body = '{"text":"x"}';
+  for (const target of [`http://api.example:81${path("Read")}`, `HTTPS://api.example:81${path("Read")}?a=b`]) {
+    const head = `POST ${target} HTTP/1.1\r\nhost: other\r\nconnection: close\r\ncontent-type: application/json\r\n`;
+    const answer = await exchange(under.port, `${head}content-length: ${body.length}\r\n\r\n${body}`);
+    assert.match(answer, /^HTTP\/1\.1 200 .*\{"text":"x"\}/s);
+  }
+  assert.deepEqual(hosts, ["api.example:81", "api.example:81"]);
+  const root = await exchange(under.port, "GET http://api.example HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+  assert.match(root, /^HTTP\/1\.1 404 .*called at \//s);
+});
+
 test("too many calls at once are refused, not queued", async () => {
   const hangs = hanging();
   await using under = await gatewayUnderTest({ write: hangs.handler }, { config: { maxCalls: 1 } });
@@ -225,7 +243,11 @@ test("the gateway's own service is for administrators, over every protocol", asy
 test("the keys are also where JWT libraries look for them", async () => {
   await using under = await gatewayUnderTest();
   const key = { kty: "OKP", crv: "Ed25519", x: "x", kid: "k", alg: "EdDSA", use: "sig" };
-  const rpcs = [rpc(AuthService, { getJwks: () => ({ keys: [key] }) } as never)];
+  const getJwks = (_: unknown, { responseHeader }: { responseHeader: Headers }) => {
+    responseHeader.set("cache-control", "public, max-age=300");
+    return { keys: [key] };
+  };
+  const rpcs = [rpc(AuthService, { getJwks } as never)];
   await using auth = await startServer({ rpcs, host: "127.0.0.1", port: 0, log: silent });
   under.registry.set({
     service: "auth",
@@ -242,6 +264,15 @@ test("the keys are also where JWT libraries look for them", async () => {
     assert.equal(response.status, 200);
     assert.deepEqual(await response.json(), { keys: [key] });
   });
+  for (const send of [rawHttp1, rawHttp2]) {
+    const asked = await send(under.url, { method: "GET", path: "/.well-known/jwks.json?cache=no" });
+    assert.deepEqual(JSON.parse(String(asked.body)), { keys: [key] });
+    assert.equal(asked.headers["cache-control"], "public, max-age=300");
+    assert.equal(asked.headers.vary, "origin", "a cache must not give scripts what was answered without an origin");
+    const head = await send(under.url, { method: "HEAD", path: "/.well-known/jwks.json" });
+    assert.deepEqual([head.status, head.body.length], [200, 0]);
+    assert.equal(head.headers["content-length"], asked.headers["content-length"]);
+  }
   const internal = under.clientOf(AuthService);
   await refused("UNKNOWN_METHOD", internal.exchangeApiKey({ secret: "x" }));
   await refused("UNKNOWN_METHOD", internal.issueServiceToken({}));

@@ -7,6 +7,7 @@ import type { Readable } from "node:stream";
 
 export interface Exchange {
   readonly httpVersion: "1.1" | "2";
+  /** GET for HEAD too: HTTP itself leaves the body of the answer out. */
   readonly method: string;
   /** As it came, query included. */
   readonly target: string;

@@ -3,7 +3,7 @@ import { IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from "
 import type { TLSSocket } from "node:tls";
 import type { Request, Response } from "@switchboard/kernel/rpc/listener";
 import type { AnswerShape, Exchange } from "./exchange.ts";
-import { waitsForContinue } from "./request-headers.ts";
+import { methodOf, waitsForContinue } from "./request-headers.ts";
 
 export function http1Exchange(request: Request, response: Response): Exchange {
   if (!(request instanceof IncomingMessage)) throw new Error("HTTP/2 requests come as streams");
@@ -23,7 +23,7 @@ class Http1Exchange implements Exchange {
   readonly #response: ServerResponse;
 
   constructor(request: IncomingMessage, response: ServerResponse) {
-    this.method = request.method ?? "";
+    this.method = methodOf(request.method);
     this.target = request.url ?? "/";
     this.headers = request.headers;
     this.host = request.headers.host ?? "";

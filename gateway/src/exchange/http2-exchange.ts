@@ -3,7 +3,7 @@ import type { OutgoingHttpHeaders } from "node:http";
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import type { AnswerShape, Exchange } from "./exchange.ts";
-import { requestHeaders, waitsForContinue } from "./request-headers.ts";
+import { methodOf, requestHeaders, waitsForContinue } from "./request-headers.ts";
 
 export class Http2Exchange implements Exchange {
   readonly httpVersion = "2";
@@ -20,7 +20,7 @@ export class Http2Exchange implements Exchange {
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
     stream.on("error", () => {});
     const socket = stream.session?.socket;
-    this.method = headers[":method"] ?? "";
+    this.method = methodOf(headers[":method"]);
     this.target = headers[":path"] ?? "/";
     this.headers = requestHeaders(headers);
     this.host = headers[":authority"] ?? headers.host ?? "";

@@ -27,10 +27,12 @@ export function cors(origins: readonly string[]): Stage {
   return (call) => {
     const { exchange } = call;
     const origin = single(exchange.headers.origin);
+    // What a cache keeps of an answer without an origin must not reach a script.
+    if (exchange.method === "GET") call.answerHeaders.vary = "origin";
     if (origin === undefined) return;
     const method = single(exchange.headers["access-control-request-method"]);
     const preflight = exchange.method === "OPTIONS" && method !== undefined;
-    call.answerHeaders.vary = "origin";
+    call.answerHeaders.vary = preflight ? "origin, access-control-request-headers" : "origin";
     const allowed = patterns.some((pattern) => pattern.test(origin));
     if (allowed) {
       call.answerHeaders["access-control-allow-origin"] = origin;
@@ -47,7 +49,6 @@ export function cors(origins: readonly string[]): Stage {
             "access-control-allow-methods": "GET, POST",
             "access-control-allow-headers": names.join(", "),
             "access-control-max-age": MAX_AGE_SECONDS,
-            vary: "origin, access-control-request-headers",
           }
         : {},
     );

@@ -180,12 +180,14 @@ class Forwarding {
   #pause(delayMs: number): Promise<void> {
     if (delayMs === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, delayMs);
-      this.#wake = () => {
+      const wake = () => {
         clearTimeout(timer);
+        stopWaiting();
         resolve();
       };
-      this.#options.upstreams.changed().then(this.#wake);
+      const timer = setTimeout(wake, delayMs);
+      const stopWaiting = this.#options.upstreams.onceChanged(wake);
+      this.#wake = wake;
     });
   }
 

@@ -17,8 +17,8 @@ export interface Upstreams extends Disposable {
   othersLeft(route: Route, tried: ReadonlySet<string>): boolean;
   sessions(instance: Instance): SessionPool;
   budget(route: Route): RetryBudget;
-  /** Resolves with the next change of the instances. */
-  changed(): Promise<void>;
+  /** Calls back with the next change of the instances. @returns what ends the waiting for it. */
+  onceChanged(listener: () => void): () => void;
   endpoints(): readonly EndpointStatus[];
 }
 
@@ -36,7 +36,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   const { tls } = options;
   const services = new Map<string, { readonly balancer: Balancer; readonly budget: RetryBudget }>();
   const pools = new Map<string, SessionPool>();
-  let change = Promise.withResolvers<void>();
+  const waiting = new Set<() => void>();
 
   const serviceOf = (name: string) => {
     const known = services.get(name);
@@ -60,8 +60,9 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       for (const name of names) {
         serviceOf(name).balancer.update(instances.filter(({ service }) => service === name));
       }
-      change.resolve();
-      change = Promise.withResolvers();
+      const woken = [...waiting];
+      waiting.clear();
+      for (const listener of woken) listener();
     },
     pick(route, tried) {
       const { balancer } = serviceOf(route.service);
@@ -89,7 +90,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       return pool;
     },
     budget: (route) => serviceOf(route.service).budget,
-    changed: () => change.promise,
+    onceChanged(listener) {
+      waiting.add(listener);
+      return () => waiting.delete(listener);
+    },
     endpoints: () => [...services.values()].flatMap(({ balancer }) => balancer.endpoints()),
     [Symbol.dispose]() {
       for (const pool of pools.values()) pool.destroy();

@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { ListenerLimits } from "./listener.ts";
+import { answerToParseError, asBytes, type MalformedAnswer, malformedAnswer } from "./malformed-http.ts";
 
 export interface Http1Host {
   accept(socket: Socket): void;
@@ -37,11 +38,9 @@ export function openHttp1(
     // What comes behind an answer that closes its connection could not be answered.
     const { socket } = request;
     if (socket.writableEnded) return;
-    if (request.httpVersionMajor !== 1) {
-      // Node's parser takes "GET /" alone for HTTP/0.9 and "HTTP/2.0" for a version of this syntax (RFC 9110, 15.6.6).
-      response.writeHead(505, { connection: "close" }).end();
-      return;
-    }
+    const unusable = problemOf(request);
+    if (unusable) return void response.writeHead(unusable.status, unusable.headers).end(unusable.body);
+    useOriginForm(request);
     if (refusing) response.setHeader("connection", "close");
     answering.set(socket, response);
     response.once("finish", () => passOver(request));
@@ -59,11 +58,21 @@ export function openHttp1(
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     maxHeaderSize: limits.maxHeaderBytes,
     noDelay: true,
+    requireHostHeader: false,
   });
   // Node's own half of `allowHalfOpen`, without a type: it does not end its side when the client does.
   Object.assign(server, { httpAllowHalfOpen: true });
   server.on("request", take);
   server.on("checkContinue", take);
+  server.on("checkExpectation", take);
+  server.on("clientError", ({ code }: NodeJS.ErrnoException, duplex) => {
+    const socket = duplex as Socket;
+    if (socket.writableEnded) return;
+    // Into an answer that has begun nothing can be said.
+    if (!socket.writable || answering.get(socket)?.headersSent) return void socket.destroy();
+    socket.write(asBytes(answerToParseError(code)));
+    linger(socket);
+  });
   // The server is fed by hand and never listens, and only "listening" starts the clock of its timeouts.
   server.emit("listening");
 
@@ -87,6 +96,34 @@ export function openHttp1(
     },
     close: () => void server.close(),
   };
+}
+
+function problemOf({ headers, httpVersionMajor, httpVersionMinor }: IncomingMessage): MalformedAnswer | undefined {
+  if (httpVersionMajor !== 1) {
+    // Node's parser takes "GET /" alone for HTTP/0.9 and "HTTP/2.0" for a version of this syntax (RFC 9110, 15.6.6).
+    return malformedAnswer(
+      505,
+      "UNSUPPORTED_PROTOCOL",
+      "this is spoken over HTTP/1.1, or over HTTP/2 with its preface",
+    );
+  }
+  if (httpVersionMinor === 0) return undefined;
+  if (headers.host === undefined) {
+    return malformedAnswer(400, "MALFORMED_REQUEST", "a request says in Host whom it is for");
+  }
+  if (headers.expect !== undefined && headers.expect.toLowerCase() !== "100-continue") {
+    return malformedAnswer(417, "UNSUPPORTED_PROTOCOL", "100-continue is all that can be expected here");
+  }
+  return undefined;
+}
+
+/** A target may be a whole address, and its host then counts (RFC 9112, section 3.2.2). */
+function useOriginForm(request: IncomingMessage): void {
+  const address = /^https?:\/\/([^/?#]+)([^#]*)/i.exec(request.url ?? "");
+  if (address === null) return;
+  const [, host = "", rest = ""] = address;
+  request.url = rest.startsWith("/") ? rest : `/${rest}`;
+  request.headers.host = host;
 }
 
 /** An answer that is given before its request is read closes the connection, unless the rest is known to be small. */

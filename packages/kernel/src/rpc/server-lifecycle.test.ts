@@ -5,6 +5,7 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { AuditService, Outcome } from "@switchboard/gen/switchboard/audit/v1/audit_service_pb";
 import { IdentityService } from "@switchboard/gen/switchboard/identity/v1/identity_service_pb";
 import { eventually } from "@switchboard/testkit/eventually";
@@ -345,6 +346,31 @@ describe("connections that only cost", () => {
     await using under = await serverUnderTest();
     const answer = await rawHttp1(under.url, { path: "/x", headers: { filler: "x".repeat(20_000) } });
     assert.equal(answer.status, 431);
+  });
+
+  test("are answered with a reason and an id, in words that a person can read", async () => {
+    await using under = await serverUnderTest({}, { limits });
+    for (const [bytes, status, reason] of [
+      ["nonsense\r\n\r\n", 400, "MALFORMED_REQUEST"],
+      ["GET / HTTP/1.1\r\n\r\n", 400, "MALFORMED_REQUEST"],
+      ["GET / HTTP/2.0\r\nhost: x\r\n\r\n", 505, "UNSUPPORTED_PROTOCOL"],
+      ["GET / HTTP/1.1\r\nhost: x\r\nslow", 408, "DEADLINE_EXCEEDED"],
+      [`GET / HTTP/1.1\r\nhost: x\r\nfiller: ${"x".repeat(20_000)}\r\n\r\n`, 431, "REQUEST_TOO_LARGE"],
+      ["GET / HTTP/1.1\r\nhost: x\r\nexpect: miracles\r\n\r\n", 417, "UNSUPPORTED_PROTOCOL"],
+      [
+        `POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1;${"x".repeat(20_000)}\r\n`,
+        413,
+        "REQUEST_TOO_LARGE",
+      ],
+    ] as const) {
+      const socket = await open(under.url);
+      socket.write(bytes);
+      const [head = "", body = ""] = (await text(socket)).split("\r\n\r\n");
+      assert.match(head, new RegExp(`^HTTP/1\\.1 ${status} `), bytes.slice(0, 100));
+      assert.match(head, /\r\nx-request-id: [0-9a-f-]{36}(\r\n|$)/i);
+      assert.match(head, new RegExp(`\r\ncontent-length: ${body.length}(\r\n|$)`, "i"));
+      assert.equal(reasonOf(errorFromJsonBytes(Buffer.from(body), undefined, {} as never)), reason);
+    }
   });
 
   test("speak neither protocol, or say not where to: refused, and the server lives", async () => {
