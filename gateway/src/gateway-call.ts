@@ -2,10 +2,10 @@
  * One call on its way through the stages: what came, what the stages found out, and how it ends. It decides nothing; the
  * stages do.
  */
-import { randomUUID } from "node:crypto";
 import { AppError, type ReasonName } from "@switchboard/contract/app-error";
 import { REQUEST_ID, TRACEPARENT } from "@switchboard/contract/headers";
 import { ANONYMOUS, type Principal } from "@switchboard/contract/principal";
+import { requestIdFrom } from "@switchboard/contract/request-id";
 import { childOf, parseTraceparent, type TraceContext } from "@switchboard/contract/trace-context";
 import { reasonOf, toConnectError } from "@switchboard/kernel/rpc/errors";
 import { errorAnswer } from "@switchboard/wire/error-forms";
@@ -28,8 +28,6 @@ export interface Answering {
 const wellKnown: Readonly<Record<string, string>> = {
   "/.well-known/jwks.json": "/switchboard.auth.v1.AuthService/GetJwks?connect=v1&encoding=json&message=%7B%7D",
 };
-
-const requestIdForm = /^[\w.~+/=:-]{1,128}$/;
 
 export class GatewayCall {
   readonly exchange: Exchange;
@@ -67,8 +65,7 @@ export class GatewayCall {
     this.exchange = this.protocol.text ? webTextExchange(exchange, this.protocol.contentType) : exchange;
     this.clientAddress = clientAddress;
     this.arrivalTime = arrivalTime;
-    const requestId = single(exchange.headers[REQUEST_ID]);
-    this.requestId = requestId !== undefined && requestIdForm.test(requestId) ? requestId : randomUUID();
+    this.requestId = requestIdFrom(single(exchange.headers[REQUEST_ID]));
     this.trace = childOf(parseTraceparent(single(exchange.headers[TRACEPARENT])));
     this.answerHeaders = { [REQUEST_ID]: this.requestId };
     this.exchange.onClosed((finished) => {

@@ -1,9 +1,9 @@
 /** What the stages of one call share while they make it: the Call that handlers see, still open, and where it stands. */
 import type { ContextValues, HandlerContext } from "@connectrpc/connect";
 import { CLIENT_ADDRESS, FORWARDED, REQUEST_ID, TRACEPARENT } from "@switchboard/contract/headers";
-import { newId } from "@switchboard/contract/ids";
 import type { MethodPolicy } from "@switchboard/contract/policy";
 import { ANONYMOUS, actorOf, type Principal, type ServicePrincipal } from "@switchboard/contract/principal";
+import { requestIdFrom } from "@switchboard/contract/request-id";
 import { childOf, parseTraceparent } from "@switchboard/contract/trace-context";
 import { type Call, callOf } from "../call.ts";
 
@@ -21,12 +21,8 @@ export interface RunningCall extends Call {
   phase: "receiving" | "running" | "ended";
 }
 
-/** A request id from elsewhere is taken as it is, if it can stand in a log line. */
-const requestIdForm = /^[\w.:/+=@-]{1,128}$/;
-
 /** The call that a request begins, of nobody yet. */
 export function beginCall(header: Headers, policy: MethodPolicy): RunningCall {
-  const requestId = header.get(REQUEST_ID);
   return {
     policy,
     actor: actorOf(ANONYMOUS),
@@ -35,7 +31,7 @@ export function beginCall(header: Headers, policy: MethodPolicy): RunningCall {
     accessToken: undefined,
     clientAddress: "",
     trace: childOf(parseTraceparent(header.get(TRACEPARENT))),
-    requestId: requestId !== null && requestIdForm.test(requestId) ? requestId : newId(),
+    requestId: requestIdFrom(header.get(REQUEST_ID)),
     audited: false,
     object: "",
     // Believed from anybody: it only takes rights away.
