@@ -17,6 +17,8 @@ export interface BroadcastDeps {
 }
 
 const RETRY_MS = 200;
+/** Something passes soon, as a new topic that its broker does not know yet; what fails so often is a problem. */
+const SETTLE_AFTER = 3;
 
 export class BroadcastParticipant {
   readonly #options: BroadcastOptions;
@@ -26,6 +28,8 @@ export class BroadcastParticipant {
   readonly #running: Promise<void>;
   /** Whether the caller was told that events come from now on; what is missed after that is a gap. */
   #promised = false;
+  /** In a row. */
+  #failures = 0;
   problem: string | undefined;
 
   constructor(options: BroadcastOptions, deps: BroadcastDeps) {
@@ -52,25 +56,29 @@ export class BroadcastParticipant {
   async #run(): Promise<void> {
     const stop = this.#stop.signal;
     while (!stop.aborted) {
-      const cluster = this.#deps.client.cluster();
+      let cluster: Cluster | undefined;
       try {
+        cluster = await this.#deps.client.cluster(() => this.#settled.resolve());
         await this.#attend(cluster, stop);
       } catch (error) {
-        if (this.problem === undefined) this.#deps.log.warn({ err: error }, "a broadcast is not heard at the moment");
-        this.problem = "a broadcast is not heard at the moment";
+        this.#failures += 1;
+        if (this.#failures === SETTLE_AFTER) {
+          this.problem = "a broadcast is not heard at the moment";
+          this.#deps.log.warn({ err: error }, this.problem);
+        }
       } finally {
-        this.#settled.resolve();
-        await cluster.disconnect().catch(() => {});
+        if (this.#failures >= SETTLE_AFTER) this.#settled.resolve();
+        await cluster?.disconnect().catch(() => {});
       }
       await delay(RETRY_MS, undefined, { signal: stop }).catch(() => {});
     }
+    this.#settled.resolve();
   }
 
   /** Each time from the end: what came meanwhile is in the truth that the subscriber reads again. */
   async #attend(cluster: Cluster, stop: AbortSignal): Promise<void> {
     const { names, topics } = this.#deps;
     const wanted = this.#options.topics.map((topic) => names.topic(topic));
-    await cluster.connect();
     const there = await topics.ensure(wanted);
     if (there.length < wanted.length) throw new Error("a topic is missing");
     await cluster.addMultipleTargetTopics([...wanted]);
@@ -86,6 +94,7 @@ export class BroadcastParticipant {
       },
     });
     await reader.run(stop, () => {
+      this.#failures = 0;
       this.problem = undefined;
       this.#settled.resolve();
     });

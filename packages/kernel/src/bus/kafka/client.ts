@@ -75,9 +75,20 @@ export class KafkaClient {
     });
   }
 
-  /** Brokers and their protocol, with connections of its own: a fetch that waits holds up what comes behind it. */
-  cluster(): Cluster {
-    return new KafkaCluster(this.#options);
+  /**
+   * Brokers and their protocol, with connections of its own: a fetch that waits holds up what comes behind it. `away` is
+   * called where no broker answers.
+   */
+  async cluster(away: () => void = () => {}): Promise<Cluster> {
+    const cluster = new KafkaCluster(this.#options);
+    try {
+      await cluster.connect();
+      return cluster;
+    } catch (error) {
+      away();
+      await cluster.disconnect().catch(() => {});
+      throw error;
+    }
   }
 
   admin(): Admin {

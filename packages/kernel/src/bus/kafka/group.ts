@@ -26,6 +26,8 @@ export interface GroupDeps {
 }
 
 const RETRY_MS = 200;
+/** Something passes soon, as a new topic that its broker does not know yet; what fails so often is a problem. */
+const SETTLE_AFTER = 3;
 /** How soon a topic is found that was not there, or that "*" means too. */
 const TOPICS_POLL_MS = 1_000;
 
@@ -36,6 +38,8 @@ export class GroupParticipant {
   readonly #settled = Promise.withResolvers<void>();
   readonly #running: Promise<void>;
   #memberId = "";
+  /** In a row. */
+  #failures = 0;
   problem: string | undefined;
 
   constructor(options: GroupOptions, deps: GroupDeps) {
@@ -58,22 +62,24 @@ export class GroupParticipant {
   async #run(): Promise<void> {
     const { group } = this.#options;
     while (!this.#stop.signal.aborted) {
-      const cluster = this.#deps.client.cluster();
+      let cluster: Cluster | undefined;
       try {
-        await cluster.connect();
+        cluster = await this.#deps.client.cluster(() => this.#settled.resolve());
         while (!this.#stop.signal.aborted) await this.#serve(cluster);
       } catch (error) {
         if (failureType(error) === "UNKNOWN_MEMBER_ID") this.#memberId = "";
-        else {
-          if (this.problem === undefined) this.#deps.log.warn({ err: error, group }, "the group cannot be joined");
+        this.#failures += 1;
+        if (this.#failures === SETTLE_AFTER) {
           this.problem = `group ${group} cannot be joined`;
+          this.#deps.log.warn({ err: error, group }, this.problem);
         }
       } finally {
-        this.#settled.resolve();
-        await cluster.disconnect().catch(() => {});
+        if (this.#failures >= SETTLE_AFTER) this.#settled.resolve();
+        await cluster?.disconnect().catch(() => {});
       }
       await delay(RETRY_MS, undefined, { signal: this.#stop.signal }).catch(() => {});
     }
+    this.#settled.resolve();
   }
 
   /** One generation, from joining to giving up. */
@@ -85,6 +91,7 @@ export class GroupParticipant {
     const membership = await Membership.join(cluster, names.group(group), topics, timing, this.#memberId);
     this.#memberId = membership.memberId;
     const generation = await Generation.begin(cluster, membership, this.#options, this.#deps);
+    this.#failures = 0;
     this.problem = undefined;
     this.#settled.resolve();
     const over = AbortSignal.any([this.#stop.signal, generation.over]);

@@ -10,9 +10,8 @@ export async function withCluster<T>(
   topics: readonly string[],
   work: (cluster: Cluster) => Promise<T>,
 ): Promise<T> {
-  const cluster = client.cluster();
+  const cluster = await client.cluster();
   try {
-    await cluster.connect();
     await cluster.addMultipleTargetTopics([...topics]);
     return await work(cluster);
   } finally {
