@@ -171,6 +171,7 @@ export const failureCases: Cases = {
     await bus.publish([event("k", "new")]);
     await eventually(() => assert.equal(seen.texts.at(-1), "new"));
     assert.equal(seen.texts.length, 10);
+    await eventually(() => assert.equal(other.texts.at(-1), "new"));
     assert.equal(other.texts.length, 4);
   },
 
