@@ -48,6 +48,40 @@ test("a large message passes in both directions, as does an empty one", async ()
   assert.equal((await echo.client.read({})).text, ":");
 });
 
+test("an answer above the limit that was set is refused, one at the limit is not", async () => {
+  await using server = await startEcho({ id: "a" });
+  await using echo = openEcho([server], { messages: { maxAnswerBytes: 1_000 } });
+  // Two bytes of field and length, two more of length, "a:".
+  assert.equal((await echo.client.read({ text: "x".repeat(995) })).text.length, 997);
+  await assert.rejects(
+    echo.client.read({ text: "x".repeat(996) }),
+    (error) => ConnectError.from(error).code === Code.ResourceExhausted,
+  );
+});
+
+for (const http of ["h2c", "http1"] as const) {
+  test(`messages are compressed from the size on that was set, over ${http}`, async () => {
+    const text = "x".repeat(10_000);
+    const encodings: (string | null)[] = [];
+    await using server = await startEcho({
+      id: "a",
+      http,
+      handlers: {
+        read(request, { requestHeader }) {
+          encodings.push(requestHeader.get("grpc-encoding") ?? requestHeader.get("content-encoding"));
+          return { text: request.text };
+        },
+      },
+    });
+    await using compressing = openEcho([server], { messages: { gzipFromBytes: 0 } });
+    await using plain = openEcho([server]);
+    assert.equal((await compressing.client.read({ text })).text, text);
+    assert.equal((await compressing.client.read({})).text, "", "an empty one, too");
+    assert.equal((await plain.client.read({ text })).text, text);
+    assert.deepEqual(encodings, ["gzip", "gzip", null]);
+  });
+}
+
 test("many large messages at once pass, too", async () => {
   await using server = await startEcho({ id: "" });
   await using echo = openEcho([server]);

@@ -15,7 +15,7 @@ import { type Attempts, createAttempts } from "./attempts.ts";
 import { createBalancer, type EndpointStatus, type Pick as Picked } from "./balancer.ts";
 import type { Ejection } from "./breaker.ts";
 import { createDeadline } from "./deadline.ts";
-import { type Endpoint, type EndpointTiming, openEndpoint } from "./endpoint.ts";
+import { type Endpoint, type EndpointMessages, type EndpointTiming, openEndpoint } from "./endpoint.ts";
 import { fromAppError } from "./errors.ts";
 import { createRetry, createRetryBudget, isRepeatable, type RetryPolicy } from "./retry.ts";
 import type { ChannelTls } from "./session.ts";
@@ -35,6 +35,7 @@ export interface ChannelOptions {
   readonly random: () => number;
   /** Given: every connection is TLS. */
   readonly tls?: ChannelTls | undefined;
+  readonly messages?: Partial<EndpointMessages>;
   readonly ejection?: Partial<Ejection>;
   readonly retry?: Partial<RetryPolicy>;
   readonly timing?: Partial<ChannelTiming>;
@@ -76,7 +77,7 @@ interface CallPolicy {
 }
 
 export function openChannel(options: ChannelOptions): Channel {
-  const { log, now, random, registry, service, tls, timing = {} } = options;
+  const { log, messages, now, random, registry, service, tls, timing = {} } = options;
   const balancer = createBalancer({ now, random, ...(options.ejection && { ejection: options.ejection }) });
   const budget = createRetryBudget();
   const policies = new Map<DescMethod, CallPolicy>();
@@ -106,7 +107,7 @@ export function openChannel(options: ChannelOptions): Channel {
   const endpointOf = ({ instance }: Picked): Endpoint => {
     const known = endpoints.get(instance.instanceId);
     if (known) return known;
-    const opened = openEndpoint(instance, { log, now, tls, timing });
+    const opened = openEndpoint(instance, { log, now, tls, messages, timing });
     endpoints.set(instance.instanceId, opened);
     return opened;
   };

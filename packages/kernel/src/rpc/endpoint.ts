@@ -7,12 +7,13 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { type CommonTransportOptions, validateReadWriteMaxBytes } from "@connectrpc/connect/protocol";
 import { createTransport as createConnectTransport } from "@connectrpc/connect/protocol-connect";
 import { createTransport as createGrpcTransport } from "@connectrpc/connect/protocol-grpc";
+import { compressionGzip } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import type { Instance } from "../registry/registry.ts";
 import { requireGrpc } from "./grpc-check.ts";
 import { openHttp1Client } from "./http1-client.ts";
 import { http2Client } from "./http2-client.ts";
-import { peerFaultOf } from "./peer-fault.ts";
+import { PeerFault, peerError, peerFaultOf } from "./peer-fault.ts";
 import type { ChannelTls, SessionOptions } from "./session.ts";
 import { createSessionPool } from "./session-pool.ts";
 
@@ -20,7 +21,18 @@ export interface EndpointOptions {
   readonly log: Logger;
   readonly now: () => number;
   readonly tls?: ChannelTls | undefined;
+  readonly messages?: Partial<EndpointMessages> | undefined;
   readonly timing?: Partial<EndpointTiming>;
+}
+
+export interface EndpointMessages {
+  /** The largest answer that is taken, per message. Default 64 MiB. */
+  readonly maxAnswerBytes: number;
+  /**
+   * Requests of this size on are compressed with gzip, and answers may be. Default: never; between machines of one network
+   * it costs more than it saves.
+   */
+  readonly gzipFromBytes: number;
 }
 
 export interface EndpointTiming extends Pick<SessionOptions, "connectTimeoutMs" | "pingIntervalMs" | "pingTimeoutMs"> {
@@ -37,7 +49,6 @@ const DEFAULT_TIMING: EndpointTiming = {
   maxProbeMs: 300_000,
 };
 
-/** The largest answer that is taken from another service, per message. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
 export interface EndpointCall {
@@ -59,8 +70,9 @@ export interface Endpoint {
   destroy(): void;
 }
 
-export function openEndpoint(instance: Instance, { log, now, tls, timing }: EndpointOptions): Endpoint {
+export function openEndpoint(instance: Instance, { log, now, tls, messages = {}, timing }: EndpointOptions): Endpoint {
   const { firstProbeMs, maxProbeMs, ...sessionTiming } = { ...DEFAULT_TIMING, ...timing };
+  const { gzipFromBytes, maxAnswerBytes = MAX_ANSWER_BYTES } = messages;
   const origin = `${tls ? "https" : "http"}://${instance.address}`;
   const pool = createSessionPool({ origin, tls, ...sessionTiming });
   const http1 = openHttp1Client(origin, tls);
@@ -68,13 +80,17 @@ export function openEndpoint(instance: Instance, { log, now, tls, timing }: Endp
     baseUrl: origin,
     useBinaryFormat: true,
     interceptors: [],
-    // Compressing costs more than it saves between machines of one network.
-    acceptCompression: [],
-    sendCompression: null,
-    ...validateReadWriteMaxBytes(MAX_ANSWER_BYTES, undefined, undefined),
+    acceptCompression: gzipFromBytes === undefined ? [] : [compressionGzip],
+    sendCompression: gzipFromBytes === undefined ? null : compressionGzip,
+    ...validateReadWriteMaxBytes(maxAnswerBytes, undefined, gzipFromBytes),
   };
   const grpc = createGrpcTransport({ ...common, httpClient: requireGrpc(http2Client(pool, origin), origin) });
-  const connect = createConnectTransport({ ...common, httpClient: http1.request });
+  const connect = createConnectTransport({
+    ...common,
+    // It compresses unary requests above the limit, and streams from the limit on.
+    compressMinBytes: common.compressMinBytes - 0.5,
+    httpClient: http1.request,
+  });
 
   /** Until when gRPC is left alone; undefined: it works. */
   let probeTime: number | undefined;
@@ -87,6 +103,8 @@ export function openEndpoint(instance: Instance, { log, now, tls, timing }: Endp
     probeMs = firstProbeMs;
   };
   const avoidGrpc = (cause: Error) => {
+    // Calls that were under way together are refused together.
+    if (probeTime !== undefined && now() < probeTime) return;
     log.warn({ err: cause, instance: instance.instanceId, probeMs }, "gRPC is refused: Connect over HTTP/1.1 instead");
     probeTime = now() + probeMs;
     probeMs = Math.min(probeMs * 2, maxProbeMs);
@@ -97,7 +115,8 @@ export function openEndpoint(instance: Instance, { log, now, tls, timing }: Endp
     protocol: () => (probeTime === undefined ? "grpc" : "connect"),
     async attempt({ bidi, repeatable, resendable }, send) {
       if (probeTime !== undefined && !bidi && !(repeatable && now() >= probeTime)) return send(connect);
-      let refusal: Error;
+      let refusal: PeerFault;
+      let refusalCode: Code;
       try {
         const answer = await send(grpc);
         grpcWorks();
@@ -112,6 +131,7 @@ export function openEndpoint(instance: Instance, { log, now, tls, timing }: Endp
           throw error;
         }
         refusal = fault;
+        refusalCode = ConnectError.from(error).code;
       }
       try {
         const answer = await send(connect);
@@ -119,7 +139,15 @@ export function openEndpoint(instance: Instance, { log, now, tls, timing }: Endp
         return answer;
       } catch (error) {
         // An error of the application is an answer; and what fails both ways is no matter of the protocol.
-        if (error instanceof ConnectError && !peerFaultOf(error) && error.code !== Code.Canceled) avoidGrpc(refusal);
+        const fault = peerFaultOf(error);
+        if (error instanceof ConnectError && !fault && error.code !== Code.Canceled) avoidGrpc(refusal);
+        // What the peer answered to gRPC says more than that it has no HTTP/1.1 either.
+        if (fault && refusal.kind === "grpc_refused") {
+          throw peerError(
+            new PeerFault(refusal.kind, fault.maybeProcessed || refusal.maybeProcessed, refusal.message, error),
+            refusalCode,
+          );
+        }
         throw error;
       }
     },
