@@ -48,13 +48,35 @@ export interface Attempts {
   next<T>(send: (transport: Transport, timeoutMs: number | undefined) => Promise<T>): Promise<Attempt<T>>;
 }
 
+/**
+ * A peer counts the same deadline with a clock of its own, and resets the stream when it is over there: a stream that
+ * breaks off so shortly before the end here was late, and not lost.
+ */
+const DEADLINE_SLACK_MS = 20;
+
 export function createAttempts(options: AttemptsOptions): Attempts {
   const { balancer, call, deadline, retry, rpcService, stream } = options;
   const excluded = new Set<string>();
   const tried: string[] = [];
 
-  const fail = (error: unknown, why: string): ConnectError =>
-    callFailure(error, { why, tried, service: options.service, bidi: call.bidi, endpoints: balancer.endpoints() });
+  const leftMs = (): number => {
+    try {
+      return deadline.remainingMs() ?? Number.POSITIVE_INFINITY;
+    } catch {
+      return 0;
+    }
+  };
+  const fail = (error: unknown, why: string): ConnectError => {
+    const late = peerFaultOf(error)?.kind === "broken" && leftMs() <= DEADLINE_SLACK_MS;
+    const told = late ? new ConnectError("the peer's deadline passed", Code.DeadlineExceeded, {}, [], error) : error;
+    return callFailure(told, {
+      why,
+      tried,
+      service: options.service,
+      bidi: call.bidi,
+      endpoints: balancer.endpoints(),
+    });
+  };
 
   const pick = (): Pick | undefined => {
     const preferred = balancer.pick({ exclude: excluded, methodServed: rpcService, stream });

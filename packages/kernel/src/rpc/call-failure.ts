@@ -23,11 +23,25 @@ export interface CallReport {
 export function callFailure(error: unknown, report: CallReport): ConnectError {
   const { bidi, service, why } = report;
   const fault = peerFaultOf(error);
-  if (fault && bidi && fault.kind.endsWith("_refused")) {
+  if (fault && bidi && fault.kind.endsWith("_refused") && !fault.maybeProcessed) {
     return explained(
       "WRONG_STATE",
       `${service} can be reached over HTTP/1.1 only at the moment, and a stream in both directions needs HTTP/2; use a unary call, or make the way to it speak HTTP/2`,
       error,
+      report,
+    );
+  }
+  if (fault && error instanceof ConnectError && error.code === Code.Internal) {
+    return explained(
+      "INTERNAL",
+      `${service} did not say how the call ended, and it may have had an effect`,
+      error,
+      report,
+    );
+  }
+  if (fault && error instanceof ConnectError && error.code !== Code.Unavailable) {
+    return withReport(
+      new ConnectError(`${service} does not take gRPC: ${why}`, error.code, undefined, [], error),
       report,
     );
   }
@@ -38,10 +52,20 @@ export function callFailure(error: unknown, report: CallReport): ConnectError {
   if (error.code === Code.DeadlineExceeded && !error.isWireError) {
     return explained("DEADLINE_EXCEEDED", `${service} did not answer within the call's deadline`, error, report);
   }
-  if (error.code === Code.Unavailable && error.isWireError) {
-    const detail = Object.entries(metadataOf(report)).map(([key, value]) => `${key}: ${value}`);
-    error.details.push({ desc: DebugInfoSchema, value: { detail: detail.join("; ") } });
+  if (isMalformedAnswer(error)) {
+    return explained("INTERNAL", `${service} gave an answer that cannot be read: ${error.rawMessage}`, error, report);
   }
+  return error.code === Code.Unavailable && error.isWireError ? withReport(error, report) : error;
+}
+
+/** connect-es finds an answer that is cut off, or has no end, to be an invalid argument. Of whom? */
+function isMalformedAnswer({ code, isWireError, rawMessage }: ConnectError): boolean {
+  return code === Code.InvalidArgument && !isWireError && rawMessage.startsWith("protocol error: ");
+}
+
+function withReport(error: ConnectError, report: CallReport): ConnectError {
+  const detail = Object.entries(metadataOf(report)).map(([key, value]) => `${key}: ${value}`);
+  error.details.push({ desc: DebugInfoSchema, value: { detail: detail.join("; ") } });
   return error;
 }
 

@@ -95,6 +95,19 @@ test("each refusal doubles the time until gRPC is tried again, up to a bound", a
   assert.equal(await triesAfter(299), 4);
 });
 
+test("calls that are refused together count as one refusal", async () => {
+  const clock = { ms: 1_000_000 };
+  const server = await startEcho({ id: "a", http: "http1" });
+  const port = Number(server.instance.address.split(":")[1]);
+  await using echo = openEcho([server], { now: () => clock.ms, timing: { firstProbeMs: 1_000, maxProbeMs: 60_000 } });
+  await Promise.all(Array.from({ length: 8 }, () => echo.client.read({})));
+  await server.kill();
+  await using capable = await startEcho({ id: "a", port, http: "both" });
+  clock.ms += 1_000;
+  await echo.client.read({});
+  assert.deepEqual(capable.calls, ["grpc read"]);
+});
+
 test("where gRPC's content type is refused, even a write goes over Connect: it was not looked at", async () => {
   await using server = await startEcho({ id: "a", http: "both", grpc: false });
   await using echo = openEcho([server]);
@@ -112,7 +125,7 @@ test("where trailers get lost on the way, calls that may be repeated go over Con
     },
   });
   await using echo = openEcho([server]);
-  await assert.rejects(echo.client.write({}), (error) => ConnectError.from(error).code === Code.Unavailable);
+  await assert.rejects(echo.client.write({}), (error) => ConnectError.from(error).code === Code.Internal);
   assert.equal((await echo.client.read({ text: "1" })).text, "a:1");
   assert.equal((await echo.client.write({ text: "2" })).text, "a:2");
 });

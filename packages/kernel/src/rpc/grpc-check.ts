@@ -1,4 +1,8 @@
-/** Finds out whether an answer over HTTP/2 is gRPC at all, before connect's protocol reads it as a failed call. */
+/**
+ * Finds out whether an answer over HTTP/2 is gRPC at all, before connect's protocol reads it as a failed call. The codes are
+ * those that gRPC itself has for such answers (http-grpc-status-mapping.md).
+ */
+import { Code } from "@connectrpc/connect";
 import type { UniversalClientFn, UniversalClientResponse } from "@connectrpc/connect/protocol";
 import { PeerFault, peerError } from "./peer-fault.ts";
 
@@ -9,7 +13,8 @@ export function requireGrpc(client: UniversalClientFn, origin: string): Universa
   return async (request) => {
     const response = await client(request);
     if (refusals.has(response.status)) {
-      throw peerError(new PeerFault("grpc_refused", false, `${origin} refuses gRPC: HTTP ${response.status}`));
+      const refusal = new PeerFault("grpc_refused", false, `${origin} refuses gRPC: HTTP ${response.status}`);
+      throw peerError(refusal, Code.Unknown);
     }
     return { ...response, body: withStatus(response, origin) };
   };
@@ -22,6 +27,7 @@ async function* withStatus(
 ): AsyncGenerator<Uint8Array> {
   yield* body;
   if (status === 200 && !header.has("grpc-status") && !trailer.has("grpc-status")) {
-    throw peerError(new PeerFault("grpc_refused", true, `${origin} ended a gRPC answer without its status`));
+    const loss = new PeerFault("grpc_refused", true, `${origin} ended a gRPC answer without its status`);
+    throw peerError(loss, Code.Internal);
   }
 }
