@@ -6,10 +6,12 @@ import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
 import { AppError } from "@switchboard/contract/app-error";
 import { GatewayService } from "@switchboard/gen/switchboard/gateway/v1/gateway_service_pb";
+import { startTcpProxy } from "@switchboard/kernel/rpc/tcp-proxy.fake";
 import { eventually } from "@switchboard/testkit/eventually";
 import { refused } from "@switchboard/testkit/refused";
-import { type GatewayUnderTest, gatewayUnderTest, type Protocol } from "./gateway-under-test.ts";
-import { hanging, type ProbeInstance, SecondProbeService, startProbe } from "./probe-service.ts";
+import { type GatewayUnderTest, gatewayUnderTest } from "./gateway-under-test.ts";
+import { hanging, type ProbeHandlers, SecondProbeService, startProbe } from "./probe-service.ts";
+import type { Protocol } from "./transports.ts";
 
 const bounded = { timeout: 30_000 };
 const protocols: readonly Protocol[] = ["connect", "grpc", "grpc-web-h2"];
@@ -137,43 +139,41 @@ test("a draining instance fails no call, of whatever kind", bounded, async () =>
 test("a write that may have begun is not sent again", bounded, async () => {
   await using under = await gatewayUnderTest();
   const hangs = hanging();
-  const first = await under.probe({ write: hangs.handler, put: hangs.handler }, { id: "1" });
-  await under.routed();
+  const first = await killable(under, { write: hangs.handler });
   const call = under.client("grpc").write({ text: "x" });
   await hangs.begun;
   const second = await under.probe({}, { id: "2" });
   const failed = refused("SERVICE_UNAVAILABLE", call);
-  // As kill -9: connections are reset.
-  const dead = reset(first);
+  await first.kill();
   assert.match((await failed).rawMessage, /not safe/);
-  await dead;
   assert.ok(!second.calls.includes("Write"));
   assert.equal((await under.client("grpc").write({ text: "y" })).text, "y", "the next one goes to the other");
 });
 
-/** The real server's way to end at once gives calls an error first; a killed process gives none. */
-async function reset(probe: ProbeInstance): Promise<void> {
-  const { default: process } = await import("node:process");
-  const handles = (process as unknown as { _getActiveHandles(): unknown[] })._getActiveHandles();
-  const port = Number(new URL(probe.url).port);
-  for (const handle of handles) {
-    const socket = handle as { localPort?: number; resetAndDestroy?: () => void };
-    if (socket.localPort === port) socket.resetAndDestroy?.();
-  }
-  await probe[Symbol.asyncDispose]();
+/** An instance behind a wire that can be cut: killed as by kill -9, its connections are reset. */
+async function killable(under: GatewayUnderTest, handlers: ProbeHandlers) {
+  const probe = await startProbe(under.verifier, handlers, { id: "1" });
+  const wire = await startTcpProxy(Number(new URL(probe.url).port));
+  under.registry.set({ ...probe.instance, address: `127.0.0.1:${wire.port}` });
+  await under.routed();
+  const kill = async () => {
+    wire.cut();
+    await wire[Symbol.asyncDispose]();
+    await probe[Symbol.asyncDispose]();
+  };
+  return { calls: probe.calls, kill };
 }
 
 test("a repeatable call with a large body is not sent twice, one with a small body is", bounded, async () => {
   await using under = await gatewayUnderTest();
   const hangs = hanging();
-  const first = await under.probe({ read: hangs.handler }, { id: "1" });
-  await under.routed();
+  const first = await killable(under, { read: hangs.handler });
   const small = under.client("grpc").read({ text: "small" });
   const large = under.client("connect").read({ text: "x".repeat(100_000) });
   await eventually(() => assert.equal(first.calls.filter((name) => name === "Read").length, 2));
   await under.probe({ read: ({ text }) => ({ text }) }, { id: "2" });
   const failed = refused("SERVICE_UNAVAILABLE", large);
-  await reset(first);
+  await first.kill();
   assert.equal((await small).text, "small");
   await failed;
 });

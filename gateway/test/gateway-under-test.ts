@@ -1,13 +1,6 @@
 /** For the tests beside it: a real gateway and real instances, with a registry and a state in memory, and clients that are anybody. */
 import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
-import {
-  compressionGzip,
-  createConnectTransport,
-  createGrpcTransport,
-  createGrpcWebTransport,
-  Http2SessionManager,
-} from "@connectrpc/connect-node";
 import type { CallRecord } from "@switchboard/kernel/audit/call-recorder";
 import { type FakeRegistry, fakeRegistry } from "@switchboard/kernel/rpc/registry.fake";
 import { fetchContract } from "@switchboard/kernel/rpc/remote-contract";
@@ -27,17 +20,7 @@ import {
   silent,
   startProbe,
 } from "./probe-service.ts";
-
-export type Protocol = "connect" | "connect-json" | "connect-h2" | "grpc" | "grpc-json" | "grpc-web" | "grpc-web-h2";
-export const PROTOCOLS: readonly Protocol[] = [
-  "connect",
-  "connect-json",
-  "connect-h2",
-  "grpc",
-  "grpc-json",
-  "grpc-web",
-  "grpc-web-h2",
-];
+import { openTransport, type Protocol } from "./transports.ts";
 
 export interface GatewayUnderTest extends AsyncDisposable {
   readonly gateway: Gateway;
@@ -141,35 +124,6 @@ const DEFAULTS: GatewayDeps["config"] = {
   maxStreamsPerConnection: 100,
   maxHeaderBytes: 16_384,
 };
-
-export function openTransport(
-  url: string,
-  protocol: Protocol,
-  headers: Record<string, string>,
-  stack: AsyncDisposableStack,
-  compressed = false,
-): Transport {
-  const common = {
-    ...(compressed && { sendCompression: compressionGzip, compressMinBytes: 0 }),
-    baseUrl: url,
-    useBinaryFormat: !protocol.endsWith("json"),
-    interceptors: [
-      (next: Parameters<NonNullable<Parameters<typeof createGrpcTransport>[0]["interceptors"]>[number]>[0]) =>
-        (request: Parameters<typeof next>[0]) => {
-          for (const [name, value] of Object.entries(headers)) request.header.set(name, value);
-          return next(request);
-        },
-    ],
-  };
-  if (protocol === "connect" || protocol === "connect-json")
-    return createConnectTransport({ ...common, httpVersion: "1.1" });
-  if (protocol === "grpc-web") return createGrpcWebTransport({ ...common, httpVersion: "1.1" });
-  const sessionManager = new Http2SessionManager(url);
-  stack.defer(() => sessionManager.abort());
-  if (protocol === "grpc-web-h2") return createGrpcWebTransport({ ...common, httpVersion: "2", sessionManager });
-  if (protocol === "connect-h2") return createConnectTransport({ ...common, httpVersion: "2", sessionManager });
-  return createGrpcTransport({ ...common, sessionManager });
-}
 
 /** Counts and never forgets: a window that does not end during a test. */
 function countingState(): GatewayDeps["state"] {

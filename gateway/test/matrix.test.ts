@@ -5,12 +5,16 @@ import { type CallOptions, type Client, ConnectError, createClient } from "@conn
 import { AppError } from "@switchboard/contract/app-error";
 import { FORWARDED, SERVICE_TOKEN } from "@switchboard/contract/headers";
 import { ErrorInfoSchema } from "@switchboard/gen/google/rpc/error_details_pb";
-import { type GatewayUnderTest, gatewayUnderTest, openTransport, PROTOCOLS, texts } from "./gateway-under-test.ts";
+import { type GatewayUnderTest, gatewayUnderTest, texts } from "./gateway-under-test.ts";
 import { type ProbeDescriptor, ProbeService } from "./probe-service.ts";
+import { ALL_PROTOCOLS, isOverHttp1, openTransport } from "./transports.ts";
 
 const long = "ü".repeat(40_000);
 
-async function everything(client: Client<ProbeDescriptor>, bidi: boolean) {
+/** For a query. */
+const short = "ü".repeat(500);
+
+async function everything(client: Client<ProbeDescriptor>, text: string, bidi: boolean) {
   const headers = new Map<string, string | null>();
   const options: CallOptions = {
     headers: { "x-asked": "for" },
@@ -19,7 +23,7 @@ async function everything(client: Client<ProbeDescriptor>, bidi: boolean) {
   };
   const failure = await client.put({ text: "fail" }).catch(ConnectError.from);
   return {
-    unary: (await client.read({ text: long }, options)).text,
+    unary: (await client.read({ text }, options)).text,
     write: (await client.write({ text: "w" })).text,
     watched: await Array.fromAsync(client.watch({ text: "x" }), ({ text }) => text),
     uploaded: (await client.upload(texts("a", "b", "c"))).text,
@@ -39,9 +43,12 @@ async function everything(client: Client<ProbeDescriptor>, bidi: boolean) {
 
 describe("through the gateway as direct:", () => {
   let under: GatewayUnderTest;
+  /** HTTP methods by which Read was called. */
+  const methods = new Set<string>();
   before(async () => {
     under = await gatewayUnderTest({
-      read({ text }, { requestHeader, responseHeader, responseTrailer }) {
+      read({ text }, { requestHeader, requestMethod, responseHeader, responseTrailer }) {
+        methods.add(requestMethod);
         responseHeader.set("x-told", requestHeader.get("x-asked") ?? "");
         responseTrailer.set("x-told-last", "bye");
         return { text };
@@ -58,27 +65,28 @@ describe("through the gateway as direct:", () => {
   });
   after(() => under[Symbol.asyncDispose]());
 
-  for (const protocol of PROTOCOLS) {
-    test(protocol, { timeout: 20_000 }, async () => {
-      await using stack = new AsyncDisposableStack();
-      const url = `http://${under.registry.watchAll().current()[0]?.address}`;
-      const asGateway = { [SERVICE_TOKEN]: await under.tokens.serviceToken("gateway"), [FORWARDED]: "1" };
-      const direct = createClient(ProbeService, openTransport(url, protocol, asGateway, stack));
-      const overHttp1 = protocol === "connect" || protocol === "connect-json" || protocol === "grpc-web";
-      const through = await everything(under.client(protocol), true);
-      // A service has no streams in both directions over HTTP/1.1; the gateway has.
-      assert.deepEqual(through, await everything(direct, !overHttp1));
-      assert.equal(through.unary, long);
-      assert.deepEqual(through.watched, ["x1", "x2"]);
-      assert.equal(through.uploaded, "a+b+c");
-      assert.deepEqual(through.chatted, ["1", "2"]);
-      assert.deepEqual(through.headers, { header: "for", trailer: "bye" });
-    });
-    test(`${protocol}, compressed`, { timeout: 20_000 }, async () => {
-      await using stack = new AsyncDisposableStack();
-      const client = createClient(ProbeService, openTransport(under.url, protocol, {}, stack, true));
-      assert.equal((await client.read({ text: long })).text, long);
-      assert.equal((await client.upload(texts("a", "b"))).text, "a+b");
-    });
+  for (const protocol of ALL_PROTOCOLS) {
+    for (const compressed of [false, true]) {
+      test(`${protocol}${compressed ? ", compressed" : ""}`, { timeout: 30_000 }, async () => {
+        await using stack = new AsyncDisposableStack();
+        const url = `http://${under.registry.watchAll().current()[0]?.address}`;
+        const asGateway = { [SERVICE_TOKEN]: await under.tokens.serviceToken("gateway"), [FORWARDED]: "1" };
+        // Services do not speak the text form; the gateway translates it.
+        const spoken = protocol === "grpc-web-text" ? "grpc-web" : protocol;
+        const direct = createClient(ProbeService, openTransport(url, spoken, asGateway, stack, compressed));
+        const outside = createClient(ProbeService, openTransport(under.url, protocol, {}, stack, compressed));
+        const text = protocol.startsWith("connect-get") ? short : long;
+        methods.clear();
+        const through = await everything(outside, text, true);
+        assert.deepEqual([...methods], [protocol.startsWith("connect-get") ? "GET" : "POST"]);
+        // A service has no streams in both directions over HTTP/1.1; the gateway has.
+        assert.deepEqual(through, await everything(direct, text, !isOverHttp1(protocol)));
+        assert.equal(through.unary, text);
+        assert.deepEqual(through.watched, ["x1", "x2"]);
+        assert.equal(through.uploaded, "a+b+c");
+        assert.deepEqual(through.chatted, ["1", "2"]);
+        assert.deepEqual(through.headers, { header: "for", trailer: "bye" });
+      });
+    }
   }
 });

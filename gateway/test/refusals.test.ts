@@ -8,8 +8,9 @@ import { envelope, rawHttp1, rawHttp2 } from "@switchboard/kernel/rpc/test/raw-r
 import { eventually } from "@switchboard/testkit/eventually";
 import { refused } from "@switchboard/testkit/refused";
 import { testTokens } from "@switchboard/testkit/tokens";
-import { type GatewayUnderTest, gatewayUnderTest, PROTOCOLS, texts } from "./gateway-under-test.ts";
+import { type GatewayUnderTest, gatewayUnderTest, texts } from "./gateway-under-test.ts";
 import { type ProbeInstance, ProbeService, startProbe, TextSchema } from "./probe-service.ts";
+import { PROTOCOLS } from "./transports.ts";
 
 const path = (method: string) => `/${ProbeService.typeName}/${method}`;
 const json = { "content-type": "application/json" };

@@ -10,8 +10,9 @@ import { SERVICE_TOKEN } from "@switchboard/contract/headers";
 import { envelope } from "@switchboard/kernel/rpc/test/raw-request";
 import { eventually } from "@switchboard/testkit/eventually";
 import { refused } from "@switchboard/testkit/refused";
-import { gatewayUnderTest, PROTOCOLS, type Protocol, texts } from "./gateway-under-test.ts";
+import { gatewayUnderTest, texts } from "./gateway-under-test.ts";
 import { hanging, ProbeService } from "./probe-service.ts";
+import { PROTOCOLS, type Protocol } from "./transports.ts";
 
 const path = (method: string) => `/${ProbeService.typeName}/${method}`;
 
