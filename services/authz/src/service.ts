@@ -33,8 +33,7 @@ export function createAuthzService(platform: PlatformDeps): Program & { readonly
         permission,
         object: objectField("object", object),
       };
-      await whenRead(models, () => requireAnswerable(models, question));
-      const model = models.current();
+      const model = await whenRead(models, () => requireAnswerable(models, question));
       return (await inOneState(database, (graph) => evaluate(model, graph, question, CHECK_LIMITS))).result;
     },
   };
@@ -56,10 +55,7 @@ export function createAuthzService(platform: PlatformDeps): Program & { readonly
         listRoleGrants: listRoleGrants(deps),
       }),
     ],
-    consumers: [
-      on("identity", UserDeletedSchema, personDeleted),
-      on("identity", UserDisabledSchema, personDisabled(models)),
-    ],
+    consumers: [on("identity", UserDeletedSchema, personDeleted), on("identity", UserDisabledSchema, personDisabled)],
     start: models.start,
     problems: models.unread,
   };

@@ -4,7 +4,7 @@ import { ModelChangedSchema } from "@switchboard/gen/switchboard/authz/v1/authz_
 import { UserDisabledSchema } from "@switchboard/gen/switchboard/identity/v1/identity_events_pb";
 import { eventually } from "@switchboard/testkit/eventually";
 import { refused } from "@switchboard/testkit/refused";
-import { type AuthzUnderTest, rel, startAuthz } from "./authz-under-test.ts";
+import { ADMIN, type AuthzUnderTest, rel, startAuthz } from "./authz-under-test.ts";
 import { startNeighbour } from "./neighbour.fake.ts";
 import { NOTES } from "./notes-model.ts";
 
@@ -65,6 +65,13 @@ test("the first calls of a service that has just registered wait until its contr
   await authz.neighbour("stamps", [{ name: "stamp", permissions: [{ name: "lick", anyOf: ["service:stamps"] }] }]);
   const stamps = { permission: "lick", subject: "service:stamps", objectType: "stamp" };
   assert.equal((await authz.admin.listObjects(stamps)).everyObject, true);
+  await authz.neighbour("seals", [platform("seal", "admin")]);
+  const seal = { subject: "user:administrator", permission: "seal", object: PLATFORM };
+  const { results } = await authz.admin.batchCheck({ checks: [seal, { ...seal, permission: "manage_roles" }] });
+  assert.deepEqual(
+    results.map((result) => result.errorReason || result.allowed),
+    [true, true],
+  );
   assert.doesNotMatch(authz.log(), /"level":"(warn|error)"/);
 });
 
@@ -132,7 +139,7 @@ test("what was learnt outlives the service and a restart of Authz", async () => 
   assert.equal((await notes.check({ subject: "user:e", permission: "edit", object: "note:n" })).allowed, false);
 });
 
-test("a fact that comes before the models are loaded waits for them, and a call is told to come again", async () => {
+test("before the models are loaded a fact is handled all the same, and a call is told to come again", async () => {
   await using authz = await startAuthz(NOTES);
   await authz.admin.writeRelationships({ writes: [rel("note:n#editor@user:e")] });
   const early = await authz.unstarted();
@@ -142,12 +149,25 @@ test("a fact that comes before the models are loaded waits for them, and a call 
   const notes = early.as("service:notes");
   const { results } = await notes.batchCheck({ checks: [question] });
   assert.equal(results[0]?.errorReason, "AUTHZ_UNAVAILABLE");
+  // Which relations are roles is in the models, and a list is complete or an error.
+  assert.equal((await early.as(ADMIN).listRoleGrants({ subject: "user:e" })).roleGrants.length, 1);
   const handled = early.deliver(UserDisabledSchema, { userId: "e" });
   // The client repeats a call that comes too early.
   const answered = notes.check(question);
   await early.start();
   await Promise.all([handled, answered]);
   assert.equal((await notes.check(question)).allowed, false);
+});
+
+test("more facts than the pool has connections, before the models are loaded, hold up nothing", async () => {
+  await using authz = await startAuthz(NOTES);
+  const people = Array.from({ length: 8 }, (_, i) => `p${i}`);
+  await authz.admin.writeRelationships({ writes: people.map((id) => rel(`note:n#editor@user:${id}`)) });
+  const early = await authz.unstarted();
+  const handled = people.map((userId) => early.deliver(UserDisabledSchema, { userId }));
+  await Promise.all([early.start(), ...handled]);
+  assert.deepEqual((await authz.admin.readRelationships({ object: "note:n" })).relationships, []);
+  assert.doesNotMatch(authz.log(), /"level":"(warn|error)"/);
 });
 
 describe("the contract in force", () => {

@@ -5,8 +5,9 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { ModelChangedSchema } from "@switchboard/gen/switchboard/authz/v1/authz_events_pb";
 import { AuthorizationModelSchema } from "@switchboard/gen/switchboard/policy/v1/policy_pb";
-import type { Transaction } from "@switchboard/kernel/database/database";
+import type { Queries, Transaction } from "@switchboard/kernel/database/database";
 import { formatFault, type MergedModels, mergeModels } from "../rules/merge-models.ts";
+import type { Model } from "../rules/model.ts";
 import { loadModels, type StoredModel, storeModel } from "../store/models.ts";
 import { lockRevision, nextRevision } from "../store/relationships.ts";
 import { ownModel } from "./contract-model.ts";
@@ -26,6 +27,11 @@ export function mergeKept(models: readonly StoredModel[]): MergedModels {
     { service: OWN, model: ownModel },
     ...models.map(({ service, bytes }) => ({ service, model: fromBinary(AuthorizationModelSchema, bytes) })),
   ]);
+}
+
+/** What the table says now: complete also where this instance has not loaded it, or another has learnt since. */
+export async function readModel(queries: Queries): Promise<Model> {
+  return mergeKept(await loadModels(queries)).model;
 }
 
 export function isKept(models: readonly StoredModel[], wanted: Pick<StoredModel, "service" | "contractHash">): boolean {

@@ -17,10 +17,8 @@ import { isKept, type KeptModels, keepModel, mergeKept, OWN } from "./kept-model
 import { type Contract, nameOf, newestContracts } from "./newest-contracts.ts";
 
 export interface LearntModels {
-  /** The model in force; until `loaded`, Authz's own alone. */
+  /** The model in force; until what is kept has been loaded, Authz's own alone. */
   current(): Model;
-  /** Resolves when what is kept has been loaded. */
-  readonly loaded: Promise<void>;
   /** What has still to be read, a line each: what the model does not have may be in there. */
   unread(): readonly string[];
   /** What is wrong with contracts that were refused, a line each. */
@@ -40,7 +38,6 @@ export function createLearntModels(
   deps: Pick<PlatformDeps, "contractOf" | "database" | "registry" | "log">,
 ): LearntModels {
   const { contractOf, database, registry, log } = deps;
-  const loading = Promise.withResolvers<void>();
   let isLoaded = false;
   let kept: KeptModels = { models: [], revision: 0n };
   let merged = mergeKept([]);
@@ -68,7 +65,6 @@ export function createLearntModels(
       const faults = merged.refused.map(formatFault);
       if (faults.length > 0) log.error({ faults }, "models that were learnt earlier contradict this version's own");
       isLoaded = true;
-      loading.resolve();
       tell();
     } catch (error) {
       log.warn({ err: error }, "the authorization models could not be loaded; tried again");
@@ -151,7 +147,6 @@ export function createLearntModels(
 
   return {
     current: () => merged.model,
-    loaded: loading.promise,
     unread: () => [
       ...(isLoaded ? [] : ["the authorization models have not been loaded yet"]),
       ...unread().map(({ service }) => `the contract of ${service} has not been read yet`),

@@ -15,8 +15,7 @@ export function check(deps: AuthzDeps): MethodImpl<typeof AuthzService.method.ch
   return async (request, context) => {
     const question = questionField(context, request);
     await requireAbout(context, deps.authorizer, formatObject(question.subject));
-    await whenRead(deps.models, () => requireAnswerable(deps.models, question));
-    const model = deps.models.current();
+    const model = await whenRead(deps.models, () => requireAnswerable(deps.models, question));
     const found = await inOneState(deps.database, (graph) => evaluate(model, graph, question, CHECK_LIMITS));
     return { allowed: found.result, consistencyToken: await tokenOf(deps.database.queries, found.revision) };
   };

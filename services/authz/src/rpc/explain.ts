@@ -14,8 +14,7 @@ export function explain(deps: AuthzDeps): MethodImpl<typeof AuthzService.method.
   return async (request, context) => {
     const question = questionField(context, request);
     await requireAbout(context, deps.authorizer, formatObject(question.subject));
-    await whenRead(deps.models, () => requireAnswerable(deps.models, question));
-    const model = deps.models.current();
+    const model = await whenRead(deps.models, () => requireAnswerable(deps.models, question));
     const { result } = await inOneState(deps.database, (graph) => evaluate(model, graph, question, CHECK_LIMITS));
     return { allowed: result.allowed, path: [...result.path], missing: [...result.missing] };
   };

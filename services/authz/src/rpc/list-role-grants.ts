@@ -1,6 +1,7 @@
 /** ListRoleGrants: the stored relationships whose relation is a role. */
 import type { MethodImpl } from "@connectrpc/connect";
 import type { AuthzService } from "@switchboard/gen/switchboard/authz/v1/authz_service_pb";
+import { readModel } from "../models/kept-models.ts";
 import { rolesOf } from "../rules/model.ts";
 import { formatObject, formatSubject } from "../rules/reference.ts";
 import type { RelationshipRow } from "../store/relationship-table.ts";
@@ -22,7 +23,7 @@ export function listRoleGrants(deps: AuthzDeps): MethodImpl<typeof AuthzService.
       const { type, id, relation } = subjectField("subject", ownReference(context, "subject", request.subject));
       Object.assign(matching, { subjectType: type, subjectId: id, subjectRelation: relation });
     }
-    const isRole = isOneOf(rolesOf(deps.models.current()));
+    const isRole = isOneOf(rolesOf(await readModel(deps.database.queries)));
     const { found, nextPageToken } = await relationshipPage(deps, context, request, matching, [isRole]);
     const roleGrants = found.map((grant) => ({
       object: formatObject(grant.object),

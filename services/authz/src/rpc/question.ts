@@ -1,6 +1,7 @@
 /** A question of a request: whether a subject holds a permission on an object. */
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Question } from "../rules/check.ts";
+import type { Model } from "../rules/model.ts";
 import { ownReference } from "./callers.ts";
 import { requireDeclared, requireType } from "./declared.ts";
 import type { Models } from "./deps.ts";
@@ -23,8 +24,9 @@ export function questionField(context: HandlerContext, request: QuestionRequest,
   };
 }
 
-/** @throws AppError MODEL_INVALID, or AUTHZ_UNAVAILABLE where it may still be learnt */
-export function requireAnswerable(models: Models, { subject, permission, object }: Question): void {
+/** The model that has what it names. @throws AppError MODEL_INVALID, or AUTHZ_UNAVAILABLE where it may still be learnt */
+export function requireAnswerable(models: Models, { subject, permission, object }: Question): Model {
   requireType(models, subject.type);
   requireDeclared(models, object.type, permission);
+  return models.current();
 }
