@@ -95,6 +95,7 @@ describe("Check", () => {
     const error = await refused("GRAPH_TOO_DEEP", authz.admin.check({ subject: "user:stranger", ...question }));
     assert.match(error.rawMessage, /more than 10000/);
     await write("folder:wide#viewer@user:direct");
+    assert.equal(await allowed("user:direct", "view", "folder:wide"), true);
   });
 
   test("of 20,000 people who may, finds the one that is asked about", async () => {

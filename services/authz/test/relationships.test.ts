@@ -176,6 +176,18 @@ describe("WriteRelationships", () => {
     await operator.writeRelationships({ deletes: [rel("group:ops#member@user:operator")] });
     assert.deepEqual(await read({ relation: "member" }), []);
   });
+
+  test("takes members out of groups where administrators are very many, or groups too deep in one another", async () => {
+    await authz.sql`
+      insert into authz.relationship select 'group', 'crowd', 'member', 'user', 'c' || n, '' from generate_series(1, 100001) n`;
+    const chain = Array.from({ length: 40 }, (_, i) => `group:deep${i}#member@group:deep${i + 1}#member`);
+    const roles = ["crowd", "deep0"].map((group) => `platform:switchboard#admin@group:${group}#member`);
+    await write(...roles, ...chain, "group:crew#member@user:mate");
+    await authz.admin.writeRelationships({ deletes: [rel("group:crew#member@user:mate")] });
+    await authz.admin.writeRelationships({ deletes: [...chain, ...roles].map(rel) });
+    await authz.sql`delete from authz.relationship where object_id = 'crowd'`;
+    assert.deepEqual(await read({ relation: "member" }), []);
+  });
 });
 
 describe("ReadRelationships", () => {

@@ -1,8 +1,8 @@
 /** Somebody must be left who can give roles: without an administrator nobody could make one. */
 import { AppError } from "@switchboard/contract/app-error";
 import type { Transaction } from "@switchboard/kernel/database/database";
-import { LIST_LIMITS } from "../rules/limits.ts";
-import { listSubjects } from "../rules/list-subjects.ts";
+import { CHECK_LIMITS } from "../rules/limits.ts";
+import { hasSubject } from "../rules/list-subjects.ts";
 import type { Model } from "../rules/model.ts";
 import type { Relationship } from "../rules/reference.ts";
 import { sqlGraph } from "../store/sql-graph.ts";
@@ -21,7 +21,7 @@ export async function requireAdministratorLeft(
   if (!deleted.some(isOnTheWay)) return;
   const graph = sqlGraph(tx.queries, () => {});
   for (const subjectType of ["user", "service"]) {
-    if ((await listSubjects(model, graph, { ...ROLE, subjectType }, LIST_LIMITS)).length > 0) return;
+    if (await hasSubject(model, graph, { ...ROLE, subjectType }, CHECK_LIMITS)) return;
   }
   throw new AppError("WRONG_STATE", "nobody would administer the platform any more; make another administrator first");
 }

@@ -33,10 +33,11 @@ export function sqlGraph(queries: Queries, atRevision: (revision: bigint) => voi
       const under = (sets: ForwardRead["members"]) => sql`
         json_to_recordset(${JSON.stringify(sets)}::json) AS s(type text, id text, name text)
         JOIN authz.relationship r ON r.object_type = s.type AND r.object_id = s.id AND r.relation = s.name`;
+      // Those who are wanted come first, for the limit cuts off at the end.
       return relationships(sql`
-        SELECT r.* FROM ${under(members)} WHERE r.subject_relation <> ''
-        UNION ALL
         SELECT r.* FROM ${under(members)} WHERE r.subject_type = ${wanted.type} ${wantedId} AND r.subject_relation = ''
+        UNION ALL
+        SELECT r.* FROM ${under(members)} WHERE r.subject_relation <> ''
         UNION ALL
         SELECT r.* FROM ${under(pointers)} WHERE r.subject_relation = ''
         LIMIT ${limit + 1}`);
