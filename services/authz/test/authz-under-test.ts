@@ -20,6 +20,7 @@ import type { Database } from "@switchboard/kernel/database/database";
 import { migrate } from "@switchboard/kernel/database/migrate";
 import { openDatabase } from "@switchboard/kernel/database/open-database";
 import { createWrites } from "@switchboard/kernel/database/stored-answers";
+import type { Registry } from "@switchboard/kernel/registry/registry";
 import { type FakeRegistry, fakeRegistry } from "@switchboard/kernel/rpc/registry.fake";
 import { fetchContract } from "@switchboard/kernel/rpc/remote-contract";
 import { type ServiceUnderTest, serviceUnderTest } from "@switchboard/kernel/rpc/test/service-under-test";
@@ -53,7 +54,8 @@ export interface AuthzUnderTest extends Instance {
   log(): string;
   /** As superuser. */
   readonly sql: Sql;
-  another(): Promise<Instance>;
+  /** @param registry another one than all others have */
+  another(registry?: Registry): Promise<Instance>;
   /** One that takes calls and facts, and has not begun to learn. */
   unstarted(): Promise<Instance & { start(): Promise<void> }>;
   /** Facts in the outbox, of one type, oldest first. */
@@ -106,7 +108,7 @@ export async function startAuthz(notes: readonly ObjectType[] = []): Promise<Aut
     },
     log: () => lines.join(""),
     sql,
-    another: async () => closing.use(await startInstance(shared)),
+    another: async (other = registry) => closing.use(await startInstance({ ...shared, registry: other })),
     unstarted: async () => closing.use(await makeInstance(shared)),
     async facts(schema) {
       const rows = await sql<{ data: Uint8Array }[]>`
@@ -122,7 +124,7 @@ export async function startAuthz(notes: readonly ObjectType[] = []): Promise<Aut
 interface Shared {
   readonly url: string;
   readonly ownerUrl: string;
-  readonly registry: FakeRegistry;
+  readonly registry: Registry;
   readonly log: ReturnType<typeof createLogger>;
   readonly now: () => number;
 }

@@ -143,7 +143,7 @@ test("before the models are loaded a fact is handled all the same, and a call is
   await using authz = await startAuthz(NOTES);
   await authz.admin.writeRelationships({ writes: [rel("note:n#editor@user:e")] });
   const early = await authz.unstarted();
-  const lacks = ["the authorization models have not been loaded yet"];
+  const lacks = ["the authorization models have not been loaded yet", "the registry has not answered yet"];
   assert.deepEqual(early.problems(), lacks);
   const question = { subject: "user:e", permission: "edit", object: "note:n" };
   const notes = early.as("service:notes");
@@ -168,6 +168,29 @@ test("more facts than the pool has connections, before the models are loaded, ho
   await Promise.all([early.start(), ...handled]);
   assert.deepEqual((await authz.admin.readRelationships({ object: "note:n" })).relationships, []);
   assert.doesNotMatch(authz.log(), /"level":"(warn|error)"/);
+});
+
+test("until the registry has answered, what is not known may be in a contract that is registered", async () => {
+  await using authz = await startAuthz(NOTES);
+  const answer = Promise.withResolvers<void>();
+  let hasAnswered = false;
+  const late = {
+    ...authz.registry,
+    watchAll() {
+      const watch = authz.registry.watchAll();
+      return { ...watch, ready: answer.promise, current: () => (hasAnswered ? watch.current() : []) };
+    },
+  };
+  const other = await authz.another(late);
+  assert.deepEqual(other.problems(), ["the registry has not answered yet"]);
+  const notes = other.as("service:notes");
+  const question = { subject: "service:indexer", permission: "view", object: "note:n" };
+  assert.equal((await notes.check(question)).allowed, true);
+  await refused("AUTHZ_UNAVAILABLE", notes.check({ ...question, permission: "fly" }));
+  hasAnswered = true;
+  answer.resolve();
+  await eventually(() => assert.deepEqual(other.problems(), []));
+  await refused("MODEL_INVALID", notes.check({ ...question, permission: "fly" }));
 });
 
 describe("the contract in force", () => {

@@ -48,6 +48,8 @@ export function createLearntModels(
   const news = new EventEmitter().setMaxListeners(0);
   const tell = () => void news.emit("news");
   let registered = (): readonly Instance[] => [];
+  /** Whether `registered` is what the registry says. */
+  let isToldOf = false;
 
   const adopt = (read: KeptModels) => {
     // Contracts are learnt side by side, and the one that came first may be told last.
@@ -132,7 +134,11 @@ export function createLearntModels(
     };
 
     const unsubscribe = watch.subscribe(follow);
-    void watch.ready.then(follow);
+    void watch.ready.then(() => {
+      isToldOf = true;
+      tell();
+      follow();
+    });
     await load();
     const loads = loadUntilDone();
     return {
@@ -149,11 +155,12 @@ export function createLearntModels(
     current: () => merged.model,
     unread: () => [
       ...(isLoaded ? [] : ["the authorization models have not been loaded yet"]),
+      ...(isToldOf ? [] : ["the registry has not answered yet"]),
       ...unread().map(({ service }) => `the contract of ${service} has not been read yet`),
     ],
     async settled() {
       const signal = AbortSignal.timeout(PATIENCE_MS);
-      const isSettled = () => isLoaded && unread().every((contract) => failed.has(nameOf(contract)));
+      const isSettled = () => isLoaded && isToldOf && unread().every((contract) => failed.has(nameOf(contract)));
       while (!isSettled() && !signal.aborted) await once(news, "news", { signal }).catch(() => {});
     },
     refused: () => others().flatMap((contract) => refused.get(nameOf(contract)) ?? []),
