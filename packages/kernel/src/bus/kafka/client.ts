@@ -48,12 +48,17 @@ export class KafkaClient {
     const logCreator = () => (entry: { namespace: string; log: { message: string } }) => {
       log.debug({ kafkajs: entry.namespace, ...entry.log }, entry.log.message);
     };
+    const open = connect ?? (defaultSocketFactory() as (request: SocketRequest) => Socket);
     const common = {
       brokers: [...brokers],
       clientId,
       ssl: tls,
       sasl: sasl as SASLOptions | undefined,
-      socketFactory: connect ?? defaultSocketFactory(),
+      socketFactory: (request: SocketRequest) => {
+        const socket = open(request);
+        // kafkajs unrefs a broken connection each time it gives it up, and Node keeps that for when it connects.
+        return socket.setMaxListeners(0);
+      },
       connectionTimeout: CONNECTION_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       enforceRequestTimeout: true,

@@ -27,6 +27,8 @@ export const quick = {
 export interface KafkaWorld extends BusWorld {
   readonly prefix: string;
   open(service: string, options?: Partial<KafkaBusOptions>): Bus;
+  /** Bytes that a service's connections have received. */
+  received(service: string): number;
 }
 
 export function openWorld(brokers: string, prefix = `law-${crypto.randomUUID()}`): KafkaWorld {
@@ -37,8 +39,10 @@ export function openWorld(brokers: string, prefix = `law-${crypto.randomUUID()}`
     sockets.set(service, known);
     return known;
   };
+  const received = new Map<string, number>();
   return {
     prefix,
+    received: (service) => received.get(service) ?? 0,
     open(service, options = {}) {
       const bus = openKafkaBus({
         brokers: [brokers],
@@ -48,6 +52,7 @@ export function openWorld(brokers: string, prefix = `law-${crypto.randomUUID()}`
         connect({ host, port, onConnect }) {
           const socket = tcp({ host, port }, onConnect);
           socketsOf(service).add(socket.once("close", () => socketsOf(service).delete(socket)));
+          socket.on("data", ({ length }) => received.set(service, (received.get(service) ?? 0) + length));
           return socket;
         },
         ...quick,

@@ -28,7 +28,7 @@ export interface Stretch {
   readonly to: number;
 }
 
-/** In pieces of up to 1 MiB; what retention or compaction took is left out. */
+/** In pieces of up to 2 MiB; what retention or compaction took is left out. */
 export async function* readLog(
   cluster: Cluster,
   { topic, partition, from, to }: Stretch,

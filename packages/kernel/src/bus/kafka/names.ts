@@ -13,30 +13,46 @@ export class KafkaNames {
     this.#service = service;
   }
 
+  /** What all topics begin with. */
+  get topics(): string {
+    return `${this.#prefix}.`;
+  }
+
   /** The topic of a service's facts. */
   topic(source: string): string {
-    return `${this.#prefix}.${checked(source)}`;
+    return `${this.topics}${checked(source)}`;
   }
 
   /** The service whose facts a topic has; undefined for any other topic. */
   sourceOf(topic: string): string | undefined {
-    const start = `${this.#prefix}.`;
-    const rest = topic.startsWith(start) ? topic.slice(start.length) : "";
+    const rest = topic.startsWith(this.topics) ? topic.slice(this.topics.length) : "";
     return NAME.test(rest) ? rest : undefined;
   }
 
-  /** Kafka's id of the consumer group; groups of different services never meet. */
+  /** What the ids of this service's groups begin with: groups of different services never meet. */
+  get groups(): string {
+    return `${this.#prefix}.${this.#service}.`;
+  }
+
   group(group: string): string {
-    return `${this.#prefix}.${this.#service}.${checked(group)}`;
+    return `${this.groups}${checked(group)}`;
+  }
+
+  get redeliveries(): string {
+    return `${this.#prefix}.redelivery.${this.#service}.`;
   }
 
   /** What only this group gets again: redriven dead letters, and replays. */
   redelivery(group: string): string {
-    return `${this.#prefix}.redelivery.${this.#service}.${checked(group)}`;
+    return `${this.redeliveries}${checked(group)}`;
+  }
+
+  get allDeadLetters(): string {
+    return `${this.#prefix}.dead-letters.${this.#service}.`;
   }
 
   deadLetters(group: string): string {
-    return `${this.#prefix}.dead-letters.${this.#service}.${checked(group)}`;
+    return `${this.allDeadLetters}${checked(group)}`;
   }
 }
 

@@ -24,8 +24,12 @@ export interface ReaderOptions {
 
 /** How long a broker may wait for something to come: also how late a loop notices that it is to end. */
 const MAX_WAIT_MS = 250;
+/** While somebody reads what was parked, who would otherwise wait as long. */
+const SHORT_WAIT_MS = 10;
+const SHORT_FOR_MS = 1_000;
 const MAX_BYTES = 4 * 1024 * 1024;
-const MAX_BYTES_OF_PARTITION = 1024 * 1024;
+/** What does not fit is cut off within a batch, and comes again: so more than one batch of the largest size. */
+const MAX_BYTES_OF_PARTITION = 2 * 1024 * 1024;
 
 interface FetchedPartition {
   readonly partition: number;
@@ -40,6 +44,8 @@ export class Reader {
   readonly #options: ReaderOptions;
   /** kafkajs sends all fetches to a broker over one connection, and may open two where two begin at once. */
   readonly #turns = new Map<string, Promise<unknown>>();
+
+  #readTime = Number.NEGATIVE_INFINITY;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -69,8 +75,9 @@ export class Reader {
     if (failed && !stop.aborted) throw failed.reason;
   }
 
-  /** What is there from an offset on, at once: up to 1 MiB, at least one record where there is one. */
+  /** What is there from an offset on, at once: up to 2 MiB, at least one record where there is one. */
   async readAt(topic: string, partition: number, offset: number): Promise<readonly KafkaRecord[]> {
+    this.#readTime = performance.now();
     const position = { topic, partition, offset };
     const leader = leaderOf(this.#options.cluster, topic, partition);
     const found = await this.#fetch(leader, [position], { maxWaitMs: 0, maxBytes: MAX_BYTES_OF_PARTITION });
@@ -81,10 +88,8 @@ export class Reader {
     for (let fetches = 0; !over.aborted; fetches++) {
       await this.#options.room();
       if (over.aborted) return;
-      const fetching = this.#fetch(leader, positions, {
-        maxWaitMs: fetches === 0 ? 0 : MAX_WAIT_MS,
-        maxBytes: MAX_BYTES,
-      });
+      const maxWaitMs = fetches === 0 ? 0 : this.#waitMs();
+      const fetching = this.#fetch(leader, positions, { maxWaitMs, maxBytes: MAX_BYTES });
       if (fetches === 1) answered();
       const found = await fetching;
       if (over.aborted) return;
@@ -95,6 +100,10 @@ export class Reader {
         this.#options.onRecords(records, position);
       }
     }
+  }
+
+  #waitMs(): number {
+    return performance.now() - this.#readTime < SHORT_FOR_MS ? SHORT_WAIT_MS : MAX_WAIT_MS;
   }
 
   async #fetch(
