@@ -1,5 +1,5 @@
 /**
- * `npm run engines`: installs Consul, Redis and Kafka natively, and leaves Consul and Redis running beside PostgreSQL, for
+ * `npm run engines`: installs Consul, Kafka and Redis natively and leaves them running beside PostgreSQL, for
  * `npm start -- --profile engines`. `-- stop` ends them; their data stay in the folder that they are installed in.
  */
 import { mkdir } from "node:fs/promises";
@@ -31,6 +31,7 @@ try {
     process.stdout.write(`engines run (after ${seconds} s; npm run engines -- stop ends them):
   PostgreSQL ${new URL(addresses.databaseUrl).host}
   Consul     ${addresses.consulUrl}
+  Kafka      ${addresses.kafkaBrokers}
   Redis      ${new URL(addresses.redisUrl).host}
 try: npm start -- --profile engines
 `);

@@ -87,9 +87,10 @@ const supervisorsOwn = new Set([
 
 /** The engines behind the ports, each with the service's own credential. */
 function drivers(name: string, { engines, master, settings }: EnvironmentsOptions): Record<string, string> {
-  const { consul, redisUrl } = engines;
+  const { consul, kafkaBrokers, redisUrl } = engines;
   const chosen: Record<string, string> = {
     SWITCHBOARD_REGISTRY: settings.registry,
+    SWITCHBOARD_BUS: settings.bus,
     SWITCHBOARD_STATE: settings.state,
   };
   if (consul) {
@@ -97,6 +98,7 @@ function drivers(name: string, { engines, master, settings }: EnvironmentsOption
     // One without access control knows no tokens.
     if (consul.token !== undefined) chosen.SWITCHBOARD_CONSUL_TOKEN = consulToken(master, name);
   }
+  if (kafkaBrokers !== undefined) chosen.SWITCHBOARD_KAFKA_BROKERS = kafkaBrokers;
   if (redisUrl !== undefined) {
     const url = new URL(redisUrl);
     url.username = name;

@@ -23,6 +23,8 @@ interface Listening {
   readonly telemetryPort: number;
 }
 
+/** kafkajs sets a timer into the past once in each process, which is harmless. */
+export const QUIET = "--disable-warning=TimeoutNegativeWarning";
 /** Settings that cannot be used: sysexits.h's EX_CONFIG. Starting again would not help. */
 const EXIT_CONFIG = 78;
 const STARTS_WITHOUT_LISTENING = 5;
@@ -51,7 +53,7 @@ export class ManagedProcess {
 
   start(): void {
     const { name, main, environment, terminal, onStart } = this.#options;
-    const child = spawn(process.execPath, [main], {
+    const child = spawn(process.execPath, [QUIET, main], {
       env: environment,
       // Its own group: Ctrl-C at the terminal reaches the supervisor alone, which stops everything in order.
       detached: true,

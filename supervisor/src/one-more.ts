@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { isRunning } from "@switchboard/engines/stop-process";
 import { DataDir } from "./data-dir.ts";
+import { QUIET } from "./managed-process.ts";
 import { readManifests } from "./manifest.ts";
 import { readSettings } from "./settings.ts";
 
@@ -24,7 +25,7 @@ try {
   }
   // Ports that the first instance has are not for a second one.
   const environment = { ...running.environments[name], SWITCHBOARD_PORT: "0", SWITCHBOARD_TELEMETRY_PORT: "0" };
-  const child = spawn(process.execPath, [manifest.main], {
+  const child = spawn(process.execPath, [QUIET, manifest.main], {
     env: environment,
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });

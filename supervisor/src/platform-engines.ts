@@ -9,12 +9,13 @@ export interface PlatformEngines {
   /** Undefined: the embedded one, which the supervisor itself starts. */
   readonly databaseUrl: string | undefined;
   readonly consul: { readonly url: string; readonly token: string | undefined } | undefined;
+  readonly kafkaBrokers: string | undefined;
   readonly redisUrl: string | undefined;
 }
 
 /** @throws Error that names every engine that is lacking, and the mend. */
 export async function platformEngines(settings: Settings, environment: NodeJS.ProcessEnv): Promise<PlatformEngines> {
-  const { profile, registry, state } = settings;
+  const { bus, profile, registry, state } = settings;
   const running = (await runningEngines(engineHome(environment)))?.addresses;
   const lacking: string[] = [];
   const from = (setting: string, given: string | undefined, kept: keyof EngineAddresses): string => {
@@ -34,6 +35,8 @@ export async function platformEngines(settings: Settings, environment: NodeJS.Pr
             token: settings.consulUrl === undefined ? running?.consulToken : settings.consulToken,
           }
         : undefined,
+    kafkaBrokers:
+      bus === "kafka" ? from("SWITCHBOARD_KAFKA_BROKERS", settings.kafkaBrokers, "kafkaBrokers") : undefined,
     redisUrl: state === "redis" ? from("SWITCHBOARD_REDIS_URL", settings.redisUrl, "redisUrl") : undefined,
   };
   if (lacking.length === 0) return engines;

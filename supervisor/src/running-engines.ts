@@ -6,7 +6,7 @@ import { isRunning, stopProcess } from "@switchboard/engines/stop-process";
 
 export interface RunningEngines {
   readonly addresses: EngineAddresses;
-  /** Process ids by engine: "postgres", "consul", "redis". Each name is part of its process's command. */
+  /** Process ids by engine: "postgres", "consul", "kafka", "redis". Each name is part of its process's command. */
   readonly pids: Readonly<Record<string, number>>;
 }
 
@@ -19,8 +19,8 @@ export async function runningEngines(home: string): Promise<RunningEngines | und
 }
 
 export async function keepRunning(home: string, engines: EngineSet): Promise<RunningEngines> {
-  const { addresses, postgres, consul, redis } = engines;
-  const pids = { postgres: postgres.pid, consul: consul.pid, redis: redis.pid };
+  const { addresses, postgres, consul, kafka, redis } = engines;
+  const pids = { postgres: postgres.pid, consul: consul.pid, kafka: kafka.pid, redis: redis.pid };
   // It holds passwords.
   await writeFile(recordOf(home), `${JSON.stringify({ addresses, pids }, null, 2)}\n`, { mode: 0o600 });
   return { addresses, pids };

@@ -18,11 +18,13 @@ export interface Settings {
   readonly adminPassword: string | undefined;
   readonly profile: Profile;
   readonly registry: "postgres" | "consul";
+  readonly bus: "postgres" | "kafka";
   readonly state: "postgres" | "redis";
   /** Engines of the user's own, as their administrator; undefined: those of `npm run engines`, or the embedded one. */
   readonly databaseUrl: string | undefined;
   readonly consulUrl: string | undefined;
   readonly consulToken: string | undefined;
+  readonly kafkaBrokers: string | undefined;
   readonly redisUrl: string | undefined;
   /** Folders of services to run beside those in `services/`, relative to the root. */
   readonly extraServices: readonly string[];
@@ -57,6 +59,7 @@ export const settingsShape = {
       "A PostgreSQL of your own, as a superuser. Not set: that of `npm run engines` in the profile `engines`, else the embedded one.",
     ),
   SWITCHBOARD_REGISTRY: z.enum(["postgres", "consul"]).optional().describe("Not set: what the profile says."),
+  SWITCHBOARD_BUS: z.enum(["postgres", "kafka"]).optional().describe("Not set: what the profile says."),
   SWITCHBOARD_STATE: z.enum(["postgres", "redis"]).optional().describe("Not set: what the profile says."),
   SWITCHBOARD_CONSUL_URL: z
     .url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" })
@@ -66,6 +69,10 @@ export const settingsShape = {
     .string()
     .optional()
     .describe("A token of that Consul that may write policies, tokens and keys; every service gets one of its own."),
+  SWITCHBOARD_KAFKA_BROKERS: z
+    .string()
+    .optional()
+    .describe("A Kafka of your own: host:port, comma-separated. Not set: that of `npm run engines`."),
   SWITCHBOARD_REDIS_URL: z
     .url({ protocol: /^rediss?$/, error: "must be a redis:// or rediss:// URL" })
     .optional()
@@ -101,10 +108,12 @@ export function readSettings(root: string, environment: NodeJS.ProcessEnv, args:
     adminPassword: read.SWITCHBOARD_ADMIN_PASSWORD,
     profile,
     registry: read.SWITCHBOARD_REGISTRY ?? (real ? "consul" : "postgres"),
+    bus: read.SWITCHBOARD_BUS ?? (real ? "kafka" : "postgres"),
     state: read.SWITCHBOARD_STATE ?? (real ? "redis" : "postgres"),
     databaseUrl: read.SWITCHBOARD_DATABASE_URL,
     consulUrl: read.SWITCHBOARD_CONSUL_URL,
     consulToken: read.SWITCHBOARD_CONSUL_TOKEN,
+    kafkaBrokers: read.SWITCHBOARD_KAFKA_BROKERS,
     redisUrl: read.SWITCHBOARD_REDIS_URL,
     extraServices: values.with,
     root,

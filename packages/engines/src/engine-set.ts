@@ -1,9 +1,10 @@
-/** The real engines side by side on this machine, each in a folder of its own. Who may do what in them is said by provisioning. */
+/** The four real engines side by side on this machine, each in a folder of its own. Who may do what in them is said by provisioning. */
 import { randomBytes, randomUUID } from "node:crypto";
 import { access, chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ConsulServer, startConsul } from "./consul.ts";
 import { installConsul } from "./consul-program.ts";
+import { type KafkaServer, startKafka } from "./kafka.ts";
 import { installKafka } from "./kafka-program.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
 import { type RedisServer, startRedis } from "./redis.ts";
@@ -16,6 +17,8 @@ export interface EngineAddresses {
   readonly consulUrl: string;
   /** May do everything. */
   readonly consulToken: string;
+  /** host:port, comma-separated. */
+  readonly kafkaBrokers: string;
   /** As the user that may do everything. */
   readonly redisUrl: string;
 }
@@ -24,6 +27,7 @@ export interface EngineSet extends AsyncDisposable {
   readonly addresses: EngineAddresses;
   readonly postgres: PostgresServer;
   readonly consul: ConsulServer;
+  readonly kafka: KafkaServer;
   readonly redis: RedisServer;
   stop(): Promise<void>;
 }
@@ -62,27 +66,35 @@ export async function startEngines({ home, dataDir, fsync = true }: EngineSetOpt
       dataDir: join(dataDir, "consul"),
       acl: { managementToken: secrets.consulToken },
     }),
+    startKafka({ home, dataDir: join(dataDir, "kafka") }),
     startRedisWithUsers(home, join(dataDir, "redis"), secrets.redisPassword),
   ]);
-  const [postgres, consul, redis] = started;
-  if (postgres.status === "rejected" || consul.status === "rejected" || redis.status === "rejected") {
+  const [postgres, consul, kafka, redis] = started;
+  if (
+    postgres.status === "rejected" ||
+    consul.status === "rejected" ||
+    kafka.status === "rejected" ||
+    redis.status === "rejected"
+  ) {
     await Promise.all(started.map((engine) => engine.status === "fulfilled" && engine.value.stop()));
     throw started.find((engine) => engine.status === "rejected")?.reason;
   }
   const redisUrl = new URL(redis.value.url);
   redisUrl.password = secrets.redisPassword;
   const stop = async () => {
-    await Promise.all([postgres, consul, redis].map(({ value }) => value.stop()));
+    await Promise.all([postgres, consul, kafka, redis].map(({ value }) => value.stop()));
   };
   return {
     addresses: {
       databaseUrl: postgres.value.adminUrl,
       consulUrl: consul.value.url,
       consulToken: secrets.consulToken,
+      kafkaBrokers: kafka.value.brokers,
       redisUrl: redisUrl.href,
     },
     postgres: postgres.value,
     consul: consul.value,
+    kafka: kafka.value,
     redis: redis.value,
     stop,
     [Symbol.asyncDispose]: stop,

@@ -40,13 +40,20 @@ async function openRegistry({ consul, databaseUrl }: PlatformConfig, log: Logger
   });
 }
 
-async function openBus(config: PlatformConfig, service: string, log: Logger): Promise<Bus> {
-  switch (config.bus) {
-    case "postgres": {
-      const { openPostgresBus } = await import("./bus/postgres.ts");
-      return openPostgresBus({ url: config.databaseUrl, service, log });
-    }
+async function openBus({ kafka, databaseUrl }: PlatformConfig, service: string, log: Logger): Promise<Bus> {
+  if (kafka === undefined) {
+    const { openPostgresBus } = await import("./bus/postgres.ts");
+    return openPostgresBus({ url: databaseUrl, service, log });
   }
+  const { openKafkaBus } = await import("./bus/kafka.ts");
+  const { brokers, sasl, caFile } = kafka;
+  return openKafkaBus({
+    brokers,
+    sasl: sasl && { mechanism: "scram-sha-512", ...sasl },
+    tls: caFile === undefined ? undefined : { ca: await readFile(caFile, "utf8") },
+    service,
+    log,
+  });
 }
 
 async function openState({ redis, databaseUrl }: PlatformConfig, service: string, log: Logger): Promise<State> {

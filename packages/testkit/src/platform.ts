@@ -130,6 +130,7 @@ function addressesOf({ addresses }: EngineSet): Record<string, string> {
     SWITCHBOARD_DATABASE_URL: addresses.databaseUrl,
     SWITCHBOARD_CONSUL_URL: addresses.consulUrl,
     SWITCHBOARD_CONSUL_TOKEN: addresses.consulToken,
+    SWITCHBOARD_KAFKA_BROKERS: addresses.kafkaBrokers,
     SWITCHBOARD_REDIS_URL: addresses.redisUrl,
   };
 }

@@ -14,6 +14,18 @@ export const consulSettings = {
   SWITCHBOARD_CONSUL_CA: z.string().optional().describe("PEM file of the authorities that Consul's certificate is of."),
 };
 
+export const kafkaSettings = {
+  SWITCHBOARD_KAFKA_BROKERS: list
+    .optional()
+    .describe("Kafka's brokers for the bus `kafka`: host:port, comma-separated."),
+  SWITCHBOARD_KAFKA_USERNAME: z.string().optional().describe("SASL user (SCRAM-SHA-512). Not set: no authentication."),
+  SWITCHBOARD_KAFKA_PASSWORD: z.string().optional().describe("The password of SWITCHBOARD_KAFKA_USERNAME."),
+  SWITCHBOARD_KAFKA_CA: z
+    .string()
+    .optional()
+    .describe("PEM file of the authorities that the brokers' certificates are of. Set: TLS."),
+};
+
 export const redisSettings = {
   SWITCHBOARD_REDIS_URL: z
     .url({ protocol: /^rediss?$/, error: "must be a redis:// or rediss:// URL" })
@@ -35,6 +47,12 @@ export interface ConsulConfig {
   readonly caFile: string | undefined;
 }
 
+export interface KafkaConfig {
+  readonly brokers: readonly string[];
+  readonly sasl: { readonly username: string; readonly password: string } | undefined;
+  readonly caFile: string | undefined;
+}
+
 export interface RedisConfig {
   readonly url: string;
   readonly caFile: string | undefined;
@@ -49,6 +67,21 @@ export function consulConfig(read: Read<typeof consulSettings>): ConsulConfig {
     url: needed("SWITCHBOARD_CONSUL_URL", read.SWITCHBOARD_CONSUL_URL, "SWITCHBOARD_REGISTRY=consul"),
     token: read.SWITCHBOARD_CONSUL_TOKEN,
     caFile: read.SWITCHBOARD_CONSUL_CA,
+  });
+}
+
+export function kafkaConfig(read: Read<typeof kafkaSettings>): KafkaConfig {
+  const { SWITCHBOARD_KAFKA_USERNAME: username, SWITCHBOARD_KAFKA_PASSWORD: password } = read;
+  return Object.freeze({
+    brokers: needed("SWITCHBOARD_KAFKA_BROKERS", read.SWITCHBOARD_KAFKA_BROKERS, "SWITCHBOARD_BUS=kafka"),
+    sasl:
+      username === undefined
+        ? undefined
+        : {
+            username,
+            password: needed("SWITCHBOARD_KAFKA_PASSWORD", password, "SWITCHBOARD_KAFKA_USERNAME"),
+          },
+    caFile: read.SWITCHBOARD_KAFKA_CA,
   });
 }
 

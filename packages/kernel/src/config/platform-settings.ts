@@ -4,6 +4,9 @@ import {
   type ConsulConfig,
   consulConfig,
   consulSettings,
+  type KafkaConfig,
+  kafkaConfig,
+  kafkaSettings,
   type RedisConfig,
   redisConfig,
   redisSettings,
@@ -36,12 +39,16 @@ export const platformSettings = {
     .enum(["postgres", "consul"])
     .default("postgres")
     .describe("The registry's driver: `postgres` or `consul`."),
-  SWITCHBOARD_BUS: z.enum(["postgres"]).default("postgres").describe("The bus's driver."),
+  SWITCHBOARD_BUS: z
+    .enum(["postgres", "kafka"])
+    .default("postgres")
+    .describe("The bus's driver: `postgres` or `kafka`."),
   SWITCHBOARD_STATE: z
     .enum(["postgres", "redis"])
     .default("postgres")
     .describe("The state's driver: `postgres` or `redis`."),
   ...consulSettings,
+  ...kafkaSettings,
   ...redisSettings,
   SWITCHBOARD_SERVICE_SECRET: z
     .string()
@@ -79,7 +86,8 @@ export interface PlatformConfig {
   readonly databasePool: number;
   /** Undefined: PostgreSQL is the driver. */
   readonly consul: ConsulConfig | undefined;
-  readonly bus: "postgres";
+  /** Undefined: PostgreSQL is the driver. */
+  readonly kafka: KafkaConfig | undefined;
   /** Undefined: PostgreSQL is the driver. */
   readonly redis: RedisConfig | undefined;
   readonly serviceSecret: string;
@@ -105,7 +113,7 @@ export function platformConfig(read: z.infer<z.ZodObject<typeof platformSettings
     databaseOwnerUrl: read.SWITCHBOARD_DATABASE_OWNER_URL,
     databasePool: read.SWITCHBOARD_DATABASE_POOL,
     consul: read.SWITCHBOARD_REGISTRY === "consul" ? consulConfig(read) : undefined,
-    bus: read.SWITCHBOARD_BUS,
+    kafka: read.SWITCHBOARD_BUS === "kafka" ? kafkaConfig(read) : undefined,
     redis: read.SWITCHBOARD_STATE === "redis" ? redisConfig(read) : undefined,
     serviceSecret: read.SWITCHBOARD_SERVICE_SECRET,
     tls: certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined,
