@@ -2,7 +2,13 @@
  * The administrator's step before the platform runs on a Kafka that asks who one is: for each service the rights of the
  * user that has its name. Repeating it is harmless. Users and their passwords are the operator's: kafkajs cannot make them.
  */
-import { type AclEntry, AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from "kafkajs";
+// Node finds only some of its exports by name.
+import kafkajs, {
+  type AclEntry,
+  type AclOperationTypes,
+  type AclResourceTypes,
+  type ResourcePatternTypes,
+} from "kafkajs";
 import { pino } from "pino";
 import { KafkaClient, type KafkaConnection } from "./client.ts";
 import { KafkaNames } from "./names.ts";
@@ -27,9 +33,9 @@ export async function provisionKafka({ prefix, services, ...connection }: KafkaP
 
 /** Everybody reads facts; into a topic of facts only its service writes, and what a group gets again is its own. */
 function rightsOf(service: string, prefix: string): AclEntry[] {
-  const { TOPIC, GROUP } = AclResourceTypes;
-  const { LITERAL, PREFIXED } = ResourcePatternTypes;
-  const { READ, WRITE, CREATE } = AclOperationTypes;
+  const { TOPIC, GROUP } = kafkajs.AclResourceTypes;
+  const { LITERAL, PREFIXED } = kafkajs.ResourcePatternTypes;
+  const { READ, WRITE, CREATE } = kafkajs.AclOperationTypes;
   const names = new KafkaNames(prefix, service);
   const right = (
     resourceType: AclResourceTypes,
@@ -44,7 +50,7 @@ function rightsOf(service: string, prefix: string): AclEntry[] {
       operation,
       principal: `User:${service}`,
       host: "*",
-      permissionType: AclPermissionTypes.ALLOW,
+      permissionType: kafkajs.AclPermissionTypes.ALLOW,
     }));
   return [
     ...right(TOPIC, PREFIXED, names.topics, READ),
