@@ -75,9 +75,26 @@ function method({ policy, defaults, idempotency, streams = false }: Contract): D
 }
 
 const access = Access.AUTHENTICATED;
+const overlaid = create(MethodPolicySchema, { access: Access.PUBLIC, timeout: {} });
 const seconds = (count: number) => ({ seconds: BigInt(count) });
 
+describe("an overlay", () => {
+  test("speaks for a method without a policy of its own", () => {
+    assert.equal(resolvePolicy(method({}), () => overlaid).access, "public");
+    assert.throws(() => resolvePolicy(method({}), () => undefined), PolicyFault);
+  });
+
+  test("changes nothing where the contract has one", () => {
+    assert.equal(resolvePolicy(method({ policy: { access } }), () => overlaid).access, "authenticated");
+  });
+});
+
 describe("a policy", () => {
+  test("may be without a timeout, which is zero", () => {
+    assert.equal(resolvePolicy(method({ policy: overlaid })).timeoutMs, undefined);
+    assert.equal(resolvePolicy(method({ policy: { access }, defaults: { timeout: {} } })).timeoutMs, undefined);
+  });
+
   test("fills what is not said with the service's defaults, then the platform's", () => {
     const bare = resolvePolicy(method({ policy: { access } }));
     assert.equal(bare.name, "acme.v1.Service/Do");

@@ -7,6 +7,7 @@ import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobu
 import {
   Access,
   Audit,
+  type MethodPolicy as MethodOption,
   method as methodOption,
   type RateLimit,
   RateLimitKey,
@@ -59,12 +60,18 @@ export class PolicyFault extends Error {
   }
 }
 
-/** The policy of a method. @throws PolicyFault where the contract leaves a decision open or contradicts itself. */
-export function resolvePolicy(method: DescMethod): MethodPolicy {
-  if (!hasOption(method, methodOption)) {
+/** What a contract of somebody else, which has no policies, is to be taken for; undefined: it does not know the method. */
+export type PolicyOverlay = (method: DescMethod) => MethodOption | undefined;
+
+/**
+ * The policy of a method. An overlay speaks only where the contract says nothing.
+ * @throws PolicyFault where a decision is left open or contradicts itself.
+ */
+export function resolvePolicy(method: DescMethod, overlay?: PolicyOverlay): MethodPolicy {
+  const own = hasOption(method, methodOption) ? getOption(method, methodOption) : overlay?.(method);
+  if (own === undefined) {
     throw new PolicyFault(method, "has no policy; give it the option (switchboard.policy.v1.method)");
   }
-  const own = getOption(method, methodOption);
   const defaults = getOption(method.parent, serviceOption);
   const access = accessNames[own.access];
   if (access === undefined) throw new PolicyFault(method, "does not say who may call it; set `access`");
@@ -78,8 +85,9 @@ export function resolvePolicy(method: DescMethod): MethodPolicy {
     access,
     permission,
     rateLimit: limit && resolveRateLimit(method, limit),
+    // Zero: none, for unary calls too.
     timeoutMs:
-      milliseconds(own.timeout) ?? (unary ? (milliseconds(defaults.timeout) ?? DEFAULT_TIMEOUT_MS) : undefined),
+      (milliseconds(own.timeout) ?? (unary ? (milliseconds(defaults.timeout) ?? DEFAULT_TIMEOUT_MS) : 0)) || undefined,
     maxRequestBytes: own.maxRequestBytes || defaults.maxRequestBytes || DEFAULT_MAX_REQUEST_BYTES,
     audit: own.audit === Audit.WRITE ? "write" : own.audit === Audit.READ ? "read" : "none",
     repeatable: method.idempotency !== Idempotency.IDEMPOTENCY_UNKNOWN,
