@@ -5,6 +5,9 @@ import type { TLSSocket } from "node:tls";
 import type { AnswerShape, Exchange } from "./exchange.ts";
 import { methodOf, requestHeaders, waitsForContinue } from "./request-headers.ts";
 
+/** Between two looks whether the end of an answer is out. */
+const END_SENT_CHECK_MS = 5;
+
 export class Http2Exchange implements Exchange {
   readonly httpVersion = "2";
   readonly method: string;
@@ -84,7 +87,10 @@ export class Http2Exchange implements Exchange {
     stream.removeAllListeners("data");
     stream.resume();
     const close = () => {
-      if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+      if (stream.readableEnded || stream.destroyed) return;
+      // "finish" comes before the trailers are sent, and a reset would overtake them.
+      if (stream.state.localClose === 1) stream.close(constants.NGHTTP2_NO_ERROR);
+      else setTimeout(close, END_SENT_CHECK_MS);
     };
     if (stream.writableFinished) setImmediate(close);
     else stream.once("finish", () => setImmediate(close));
