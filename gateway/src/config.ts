@@ -2,7 +2,7 @@
 
 import type { PlatformConfig } from "@switchboard/kernel/config/platform-settings";
 import { integer, list, port } from "@switchboard/kernel/config/read-settings";
-import type { z } from "zod";
+import { z } from "zod";
 import { createClientAddresses } from "./client-address.ts";
 
 export const gatewaySettings = {
@@ -16,6 +16,10 @@ export const gatewaySettings = {
     .prefault("")
     .refine(areProxies, "must be addresses and networks like 10.0.0.0/8, separated by commas")
     .describe("Proxies in front of the gateway whose X-Forwarded-* headers are believed."),
+  SWITCHBOARD_GATEWAY_POLICY_OVERLAY: z
+    .string()
+    .optional()
+    .describe("A JSON file with policies for packages of others, whose contracts have none; see docs/request.md."),
   SWITCHBOARD_GATEWAY_ADDRESS_LIMIT: integer({ min: 0, max: 1_000_000 })
     .prefault("2000")
     .describe("Calls a second that one address may make of one gateway, with a burst of twice that; 0: any number."),

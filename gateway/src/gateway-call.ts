@@ -42,6 +42,8 @@ export class GatewayCall {
   /** This gateway's part of the caller's trace. */
   readonly trace: TraceContext;
   readonly clientAddress: string;
+  /** Whether refusals are without details, and without a body where HTTP says it all. */
+  readonly bare: boolean;
   /** Go into whatever answer is given. */
   readonly answerHeaders: Record<string, string>;
   /** Set by the stages. */
@@ -57,7 +59,7 @@ export class GatewayCall {
   #answering: Answering | undefined;
   #ended = false;
 
-  constructor(exchange: Exchange, clientAddress: string, arrivalTime: number) {
+  constructor(exchange: Exchange, clientAddress: string, arrivalTime: number, bare = false) {
     const [path, query] = cutAtMark(exchange.target);
     const meant = exchange.method === "GET" && Object.hasOwn(wellKnown, path) ? wellKnown[path] : undefined;
     [this.path, this.query] = meant === undefined ? [path, query] : cutAtMark(meant);
@@ -65,6 +67,7 @@ export class GatewayCall {
     this.exchange = this.protocol.text ? webTextExchange(exchange, this.protocol.contentType) : exchange;
     this.clientAddress = clientAddress;
     this.arrivalTime = arrivalTime;
+    this.bare = bare;
     this.requestId = requestIdFrom(single(exchange.headers[REQUEST_ID]));
     this.trace = childOf(parseTraceparent(single(exchange.headers[TRACEPARENT])));
     this.answerHeaders = { [REQUEST_ID]: this.requestId };
@@ -122,7 +125,11 @@ export class GatewayCall {
       this.answerHeaders["retry-after"] = String(Math.ceil(error.retryAfterMs / 1_000));
     }
     if (this.outcome === "unauthenticated") this.answerHeaders["www-authenticate"] = "Bearer";
-    const answer = errorAnswer(this.protocol, wireError(failure), this.refusalStatus);
+    if (this.bare && (this.refusalStatus === 405 || this.refusalStatus === 415)) {
+      this.exchange.begin(this.refusalStatus, this.answerHeaders, { headersOnly: true });
+      return reason;
+    }
+    const answer = errorAnswer(this.protocol, wireError(failure, this.bare), this.refusalStatus);
     const headersOnly = answer.body.length === 0;
     this.exchange.begin(answer.status, { ...answer.headers, ...this.answerHeaders }, { headersOnly });
     if (headersOnly) return reason;

@@ -1,5 +1,6 @@
 /** What a gateway needs, all of it given: in a test each can be made by hand. */
 import type { DescService } from "@bufbuild/protobuf";
+import type { PolicyOverlay } from "@switchboard/contract/policy";
 import type { CallRecord } from "@switchboard/kernel/audit/call-recorder";
 import type { Instance, Registry } from "@switchboard/kernel/registry/registry";
 import type { Authorizer } from "@switchboard/kernel/rpc/authorizer";
@@ -22,6 +23,8 @@ export interface GatewayDeps {
   readonly authorizer: Authorizer;
   /** The descriptors of what an instance serves, from its reflection. */
   readonly contractOf: (instance: Instance) => Promise<readonly DescService[]>;
+  /** Policies for methods whose contracts have none, because they are somebody else's. Default: such methods are not routed. */
+  readonly policyOverlay?: PolicyOverlay | undefined;
   /** Whether an instance says that one of its services can serve. */
   readonly healthOf: (instance: Instance, service: string) => Promise<boolean>;
   /** How instances are called; undefined: without TLS. */
@@ -39,6 +42,11 @@ export interface GatewayDeps {
   /** 0 (inclusive) to 1 (exclusive). */
   readonly random: () => number;
   readonly config: GatewayConfig;
+  /**
+   * The gateway's own refusals without a google.rpc.ErrorInfo, and without a body where the HTTP status says it all: what the
+   * conformance suite compares with. Default false.
+   */
+  readonly bareErrors?: boolean;
 }
 
 export interface Gateway extends AsyncDisposable {

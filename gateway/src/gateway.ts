@@ -49,6 +49,7 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
     live: () => live,
     endpoints: () => upstreams.endpoints(),
     healthOf: deps.healthOf,
+    policyOverlay: deps.policyOverlay,
     problems: deps.problems,
     draining,
     now,
@@ -59,6 +60,7 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
     registry: deps.registry,
     ownService: SERVICE,
     local: local.routes,
+    policyOverlay: deps.policyOverlay,
     fetchContract: deps.contractOf,
     onInstances: (instances) => upstreams.update(instances),
     log,
@@ -98,7 +100,7 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
 
   const serve = async (open: () => Exchange): Promise<void> => {
     const exchange = open();
-    const call = new GatewayCall(exchange, addresses.of(exchange), now());
+    const call = new GatewayCall(exchange, addresses.of(exchange), now(), deps.bareErrors);
     underWay.add(call);
     call.exchange.onClosed(() => measure(call));
     try {

@@ -4,6 +4,7 @@
  * calls are `unavailable` then, not unknown.
  */
 import type { DescService } from "@bufbuild/protobuf";
+import type { PolicyOverlay } from "@switchboard/contract/policy";
 import type { Instance, Registry, Watch } from "@switchboard/kernel/registry/registry";
 import type { Logger } from "pino";
 import { buildRoutes, type Deployment, type Route, type RouteTable } from "./route-table.ts";
@@ -14,6 +15,8 @@ export interface LiveRoutesOptions {
   readonly ownService: string;
   /** Routes that the gateway answers itself. */
   readonly local: readonly Route[];
+  /** Policies for contracts of others. */
+  readonly policyOverlay?: PolicyOverlay | undefined;
   readonly fetchContract: (instance: Instance) => Promise<readonly DescService[]>;
   /** Told of the instances after the table knows them. */
   readonly onInstances: (instances: readonly Instance[]) => void;
@@ -98,7 +101,7 @@ export function openLiveRoutes(options: LiveRoutesOptions): LiveRoutes {
 
   const update = () => {
     const current = deployments();
-    const built = buildRoutes(current);
+    const built = buildRoutes(current, options.policyOverlay);
     table = new Map([...built.table, ...local.map((route) => [route.path, route] as const)]);
     const faults = built.faults.join("\n");
     if (faults !== toldFaults) log.warn({ faults: built.faults }, "methods without a policy are not routed");

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { Health } from "@switchboard/gen/health/v1/health_pb";
 import { IdentityService } from "@switchboard/gen/switchboard/identity/v1/identity_service_pb";
 import { ProbeService, SecondProbeService } from "../test/probe-service.ts";
+import { parsePolicyOverlay } from "./policy-overlay.ts";
 import { buildRoutes } from "./route-table.ts";
 
 const read = "/test.probe.v1.ProbeService/Read";
@@ -18,6 +19,15 @@ test("a contract becomes routes with their policies; a method without one is not
   assert.equal(table.has("/test.probe.v1.ProbeService/Loose"), false);
   assert.equal(table.has("/grpc.health.v1.Health/Check"), false);
   assert.ok(faults.some((fault) => fault.includes("ProbeService/Loose") && fault.includes("no policy")));
+});
+
+test("a method of somebody else's contract is routed with the overlay's policy", () => {
+  const overlay = parsePolicyOverlay('{"grpc.health.v1": {"access": "ACCESS_AUTHENTICATED"}}');
+  const deployments = [{ service: "other", contract: [Health], instanceIds: ["o"] }];
+  assert.equal(
+    buildRoutes(deployments, overlay).table.get("/grpc.health.v1.Health/Check")?.policy.access,
+    "authenticated",
+  );
 });
 
 test("of two versions the stricter policy holds, and each method knows who lacks it", () => {

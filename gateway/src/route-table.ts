@@ -1,6 +1,12 @@
 /** Contracts of instances → the frozen table of what can be called, by path. Pure; live-routes.ts keeps it current. */
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import { type MethodPolicy, type PermissionPolicy, PolicyFault, resolvePolicy } from "@switchboard/contract/policy";
+import {
+  type MethodPolicy,
+  type PermissionPolicy,
+  PolicyFault,
+  type PolicyOverlay,
+  resolvePolicy,
+} from "@switchboard/contract/policy";
 import { stricterPolicy } from "./stricter-policy.ts";
 
 export interface Route {
@@ -35,13 +41,14 @@ export interface BuiltRoutes {
   readonly faults: readonly string[];
 }
 
-export function buildRoutes(deployments: readonly Deployment[]): BuiltRoutes {
+/** @param overlay policies for contracts of others. */
+export function buildRoutes(deployments: readonly Deployment[], overlay?: PolicyOverlay): BuiltRoutes {
   const table = new Map<string, Route>();
   const faults = new Set<string>();
   const serving = new Map<string, Set<string>>();
   for (const { service, contract = [], instanceIds } of deployments) {
     for (const method of contract.flatMap((rpcService) => rpcService.methods)) {
-      const route = routeOf(service, method, faults);
+      const route = routeOf(service, method, faults, overlay);
       if (route === undefined) continue;
       const known = table.get(route.path);
       // A package has one owner; a second service that claims it is not believed.
@@ -60,10 +67,15 @@ export function buildRoutes(deployments: readonly Deployment[]): BuiltRoutes {
   return { table, faults: [...faults] };
 }
 
-/** The route of a method; undefined where its contract leaves its policy open. */
-function routeOf(service: string, method: DescMethod, faults: Set<string>): Route | undefined {
+/** The route of a method; undefined where its policy is left open. */
+function routeOf(
+  service: string,
+  method: DescMethod,
+  faults: Set<string>,
+  overlay: PolicyOverlay | undefined,
+): Route | undefined {
   try {
-    return localRoute(service, method, resolvePolicy(method));
+    return localRoute(service, method, resolvePolicy(method, overlay));
   } catch (fault) {
     if (!(fault instanceof PolicyFault)) throw fault;
     faults.add(fault.message);

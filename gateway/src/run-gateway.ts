@@ -14,6 +14,7 @@ import { gauge } from "@switchboard/kernel/telemetry/metrics";
 import type { z } from "zod";
 import { gatewayConfig, gatewaySettings } from "./config.ts";
 import { createGateway, SERVICE } from "./gateway.ts";
+import { readPolicyOverlay } from "./policy-overlay.ts";
 
 const VERSION = "0.1.0";
 /** How long others may take to hear that this instance goes. */
@@ -27,6 +28,8 @@ export async function runGateway(environment: Environment): Promise<void> {
   const calls = stack.use(openCallRecorder({ bus: ports.bus, service: SERVICE, log, now }));
   const auth = runtime.client(AuthService);
   const { revocations, verifier } = runtime.openTrust();
+  const overlayFile = settings.SWITCHBOARD_GATEWAY_POLICY_OVERLAY;
+  const policyOverlay = overlayFile === undefined ? undefined : await readPolicyOverlay(overlayFile);
 
   const gateway = stack.use(
     await createGateway({
@@ -47,6 +50,7 @@ export async function runGateway(environment: Environment): Promise<void> {
       random: Math.random,
       contractOf: runtime.contractOf,
       healthOf: runtime.healthOf,
+      policyOverlay,
       clientTls: runtime.clientTls,
       problems: runtime.problems,
       config: gatewayConfig(config, settings, runtime.serverTls),

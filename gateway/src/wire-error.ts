@@ -3,7 +3,9 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import type { WireError } from "@switchboard/wire/status";
 
-export function wireError({ code, rawMessage, details }: ConnectError): WireError {
+/** @param bare without details. */
+export function wireError({ code, rawMessage, details }: ConnectError, bare: boolean): WireError {
+  if (bare) return { code, message: rawMessage, details: [] };
   return {
     code,
     message: rawMessage,

@@ -4,6 +4,7 @@
  */
 import type { DescService } from "@bufbuild/protobuf";
 import type { UniversalHandlerFn } from "@connectrpc/connect/protocol";
+import type { PolicyOverlay } from "@switchboard/contract/policy";
 import { GatewayService } from "@switchboard/gen/switchboard/gateway/v1/gateway_service_pb";
 import { admittedInterceptors } from "@switchboard/kernel/rpc/interceptors/service-interceptors";
 import { resolvePolicies } from "@switchboard/kernel/rpc/policies";
@@ -29,6 +30,8 @@ export interface LocalServicesOptions extends GatewayHealthOptions {
   /** Asked for each answer; the table exists after the local routes. */
   readonly live: () => LiveRoutes;
   readonly log: Logger;
+  /** Policies for contracts of others. */
+  readonly policyOverlay?: PolicyOverlay | undefined;
   /** Ends every answer under way. */
   readonly shutdown: AbortSignal;
 }
@@ -58,7 +61,10 @@ export function createLocalServices(options: LocalServicesOptions): LocalService
   const reflection = () => {
     const table = live().table();
     if (reflected?.of[0] !== table) {
-      const services: { descriptor: DescService }[] = [...own, ...outsideView(live().contracts())];
+      const services: { descriptor: DescService }[] = [
+        ...own,
+        ...outsideView(live().contracts(), options.policyOverlay),
+      ];
       reflected = { of: [table], handlers: handlersOf(reflectionRpcs(services)) };
     }
     return reflected.handlers;

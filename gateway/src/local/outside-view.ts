@@ -1,11 +1,22 @@
 /** Contracts as they look from outside: without the methods that only services may call. For reflection, not for routing. */
-import { clone, create, createFileRegistry, type DescFile, type DescService } from "@bufbuild/protobuf";
+import {
+  clone,
+  create,
+  createFileRegistry,
+  type DescFile,
+  type DescMethod,
+  type DescService,
+} from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import { PolicyFault, resolvePolicy } from "@switchboard/contract/policy";
+import { PolicyFault, type PolicyOverlay, resolvePolicy } from "@switchboard/contract/policy";
 import { filesOf } from "@switchboard/kernel/rpc/contract-hash";
 
 /** The services that have a method left, each once. */
-export function outsideView(contracts: readonly (readonly DescService[])[]): { descriptor: DescService }[] {
+export function outsideView(
+  contracts: readonly (readonly DescService[])[],
+  overlay?: PolicyOverlay,
+): { descriptor: DescService }[] {
+  const isHidden = (method: DescMethod) => !isSeen(method, overlay);
   const services = new Map<string, DescService>();
   for (const contract of contracts) {
     const files = [...filesOf(contract.map((descriptor) => ({ descriptor }))).values()];
@@ -21,11 +32,11 @@ export function outsideView(contracts: readonly (readonly DescService[])[]): { d
   return [...services.values()].map((descriptor) => ({ descriptor }));
 }
 
-function isHidden(method: DescService["methods"][number]): boolean {
+function isSeen(method: DescMethod, overlay: PolicyOverlay | undefined): boolean {
   try {
-    return resolvePolicy(method).access === "internal";
+    return resolvePolicy(method, overlay).access !== "internal";
   } catch (fault) {
-    if (fault instanceof PolicyFault) return true;
+    if (fault instanceof PolicyFault) return false;
     throw fault;
   }
 }

@@ -50,7 +50,7 @@ export function relayAnswer(
   };
   const endWith = (error: AppError, atBoundary = scan.atBoundary()) => {
     const failure = fromAppError(error);
-    const form = errorEnding(protocol, wireError(failure));
+    const form = errorEnding(protocol, wireError(failure, call.bare));
     call.outcome = codeName(failure.code);
     if (atBoundary && form) {
       if (form.bytes.length > 0) exchange.write(form.bytes);
