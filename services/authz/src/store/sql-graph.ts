@@ -25,37 +25,44 @@ export function sqlGraph(queries: Queries, atRevision: (revision: bigint) => voi
     atRevision(BigInt(rows[0]?.revision ?? 0));
     return rows;
   };
-  const relationships = async (found: SQL): Promise<readonly Relationship[]> =>
-    (await read(found)).flatMap(relationshipOf);
+  /** A part without anything to look for is left out: it would be planned as a search of the whole table. */
+  const relationships = async (limit: number, parts: readonly (SQL | false)[]): Promise<readonly Relationship[]> => {
+    const asked = parts.filter((part) => part !== false);
+    if (asked.length === 0) return [];
+    const found = sql.join(asked, sql` UNION ALL `);
+    return (await read(sql`${found} LIMIT ${limit + 1}`)).flatMap(relationshipOf);
+  };
   return {
     forward({ members, pointers, wanted }: ForwardRead, limit) {
       const wantedId = wanted.id === undefined ? sql`` : sql`AND r.subject_id = ${wanted.id}`;
       const under = (sets: ForwardRead["members"]) => sql`
         json_to_recordset(${JSON.stringify(sets)}::json) AS s(type text, id text, name text)
         JOIN authz.relationship r ON r.object_type = s.type AND r.object_id = s.id AND r.relation = s.name`;
-      // Those who are wanted come first, for the limit cuts off at the end.
-      return relationships(sql`
-        SELECT r.* FROM ${under(members)} WHERE r.subject_type = ${wanted.type} ${wantedId} AND r.subject_relation = ''
-        UNION ALL
-        SELECT r.* FROM ${under(members)} WHERE r.subject_relation <> ''
-        UNION ALL
-        SELECT r.* FROM ${under(pointers)} WHERE r.subject_relation = ''
-        LIMIT ${limit + 1}`);
+      return relationships(limit, [
+        // Those who are wanted come first, for the limit cuts off at the end.
+        members.length > 0 &&
+          sql`SELECT r.* FROM ${under(members)} WHERE r.subject_type = ${wanted.type} ${wantedId} AND r.subject_relation = ''`,
+        members.length > 0 && sql`SELECT r.* FROM ${under(members)} WHERE r.subject_relation <> ''`,
+        pointers.length > 0 && sql`SELECT r.* FROM ${under(pointers)} WHERE r.subject_relation = ''`,
+      ]);
     },
     backward({ subjects, every, relations }: BackwardRead, limit) {
       const relevant = sql`(r.object_type, r.relation) IN (
         SELECT type, relation FROM json_to_recordset(${JSON.stringify(relations)}::json) AS x(type text, relation text))`;
-      return relationships(sql`
-        SELECT r.* FROM authz.relationship r
-        JOIN json_to_recordset(${JSON.stringify(subjects)}::json) AS s(type text, id text, relation text)
-          ON r.subject_type = s.type AND r.subject_id = s.id AND r.subject_relation = s.relation
-        WHERE ${relevant}
-        UNION ALL
-        SELECT r.* FROM authz.relationship r
-        JOIN json_to_recordset(${JSON.stringify(every)}::json) AS e(type text, relation text)
-          ON r.subject_type = e.type AND r.subject_relation = e.relation
-        WHERE ${relevant}
-        LIMIT ${limit + 1}`);
+      return relationships(limit, [
+        subjects.length > 0 &&
+          sql`
+            SELECT r.* FROM authz.relationship r
+            JOIN json_to_recordset(${JSON.stringify(subjects)}::json) AS s(type text, id text, relation text)
+              ON r.subject_type = s.type AND r.subject_id = s.id AND r.subject_relation = s.relation
+            WHERE ${relevant}`,
+        every.length > 0 &&
+          sql`
+            SELECT r.* FROM authz.relationship r
+            JOIN json_to_recordset(${JSON.stringify(every)}::json) AS e(type text, relation text)
+              ON r.subject_type = e.type AND r.subject_relation = e.relation
+            WHERE ${relevant}`,
+      ]);
     },
     async objectsOf(type, limit) {
       const rows = await read(sql`
