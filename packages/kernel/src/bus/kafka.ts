@@ -42,7 +42,9 @@ const TOPICS: TopicSettings = { partitions: 16, replication: 0, retentionMs: 7 *
 const TIMING: GroupTiming = { sessionTimeoutMs: 10_000, heartbeatMs: 1_000, rebalanceTimeoutMs: 60_000 };
 const DEFAULTS = { batchSize: 1, concurrency: 8, maxAttempts: 10 };
 const MAX_BATCH_SIZE = 256;
-const LOOK_EVERY_MS = 1_000;
+const LOOK_EVERY_MS = 5_000;
+/** While there is a problem. */
+const LOOK_AGAIN_MS = 500;
 
 /** Connects at once and keeps trying: Kafka need not be there yet. */
 export function openKafkaBus(options: KafkaBusOptions): Bus {
@@ -66,14 +68,16 @@ export function openKafkaBus(options: KafkaBusOptions): Bus {
   const look = async () => {
     while (!stop.signal.aborted) {
       try {
-        if (made) await admin.use((connected) => connected.describeCluster());
-        else await makeOwn();
+        made &&= await topics.has(own);
+        await makeOwn();
         problem = made ? undefined : `the topic ${own} is missing`;
       } catch (error) {
         if (problem === undefined) log.warn({ err: error }, "the bus cannot be reached");
         problem = "the bus cannot be reached";
       }
-      await delay(LOOK_EVERY_MS, undefined, { signal: stop.signal }).catch(() => {});
+      await delay(problem === undefined ? LOOK_EVERY_MS : LOOK_AGAIN_MS, undefined, { signal: stop.signal }).catch(
+        () => {},
+      );
     }
   };
   const looking = look();

@@ -68,7 +68,7 @@ export class BroadcastParticipant {
         }
       } finally {
         if (this.#failures >= SETTLE_AFTER) this.#settled.resolve();
-        await cluster?.disconnect().catch(() => {});
+        if (cluster) await this.#deps.client.close(cluster);
       }
       await delay(RETRY_MS, undefined, { signal: stop }).catch(() => {});
     }

@@ -6,6 +6,7 @@ import KafkaCluster from "kafkajs/src/cluster/index.js";
 import loggers from "kafkajs/src/loggers/index.js";
 import defaultSocketFactory from "kafkajs/src/network/socketFactory.js";
 import type { Logger } from "pino";
+import { ended } from "./ended.ts";
 
 export interface Sasl {
   readonly mechanism: "plain" | "scram-sha-256" | "scram-sha-512";
@@ -34,6 +35,7 @@ export interface KafkaConnection {
 }
 
 const CONNECTION_TIMEOUT_MS = 3_000;
+const CLOSE_MS = 1_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const METADATA_MAX_AGE_MS = 60_000;
 /** Short: whoever asks repeats it himself, and wants to hear of an outage. */
@@ -42,6 +44,7 @@ const RETRY = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 3 };
 export class KafkaClient {
   readonly #options: ConstructorParameters<typeof KafkaCluster>[0];
   readonly #kafka: Kafka;
+  readonly #sockets = new WeakMap<Cluster, Set<Socket>>();
 
   constructor({ brokers, clientId, tls, sasl, connect }: KafkaConnection, log: Logger) {
     // What kafkajs calls an error is mostly a broker that restarts. What matters is said by those who use it.
@@ -85,15 +88,31 @@ export class KafkaClient {
    * called where no broker answers.
    */
   async cluster(away: () => void = () => {}): Promise<Cluster> {
-    const cluster = new KafkaCluster(this.#options);
+    const sockets = new Set<Socket>();
+    const cluster = new KafkaCluster({
+      ...this.#options,
+      socketFactory: (request) => {
+        const socket = this.#options.socketFactory(request);
+        sockets.add(socket.once("close", () => sockets.delete(socket)));
+        return socket;
+      },
+    });
+    this.#sockets.set(cluster, sockets);
     try {
       await cluster.connect();
       return cluster;
     } catch (error) {
       away();
-      await cluster.disconnect().catch(() => {});
+      await this.close(cluster);
       throw error;
     }
+  }
+
+  /** Waits for what brokers were asked, shortly. */
+  async close(cluster: Cluster): Promise<void> {
+    const patience = AbortSignal.timeout(CLOSE_MS);
+    await Promise.race([cluster.disconnect().catch(() => {}), ended(patience)]);
+    for (const socket of this.#sockets.get(cluster) ?? []) socket.destroy(new Error("given up"));
   }
 
   admin(): Admin {

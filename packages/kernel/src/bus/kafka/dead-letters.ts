@@ -6,8 +6,7 @@ import { createHash } from "node:crypto";
 import type { EventEnvelope } from "@switchboard/contract/event-envelope";
 import type { DeadLetter } from "../bus.ts";
 import type { KafkaClient } from "./client.ts";
-import { eventOf, type KafkaRecord, messageOf, textOf } from "./event-message.ts";
-import { REPLAY_HEADER } from "./generation.ts";
+import { eventOf, type KafkaRecord, messageOf, REPLAY_HEADER, textOf } from "./event-message.ts";
 import { readLog, withCluster } from "./log-reader.ts";
 import type { KafkaNames } from "./names.ts";
 import type { Publisher } from "./publisher.ts";
@@ -94,7 +93,7 @@ export class DeadLetters {
   /** The letters that `choose` takes of all ids, oldest first. Read twice, so that only those are held in memory. */
   async #read(group: string, choose: (ids: readonly string[]) => readonly string[]): Promise<readonly KafkaRecord[]> {
     const topic = this.#names.deadLetters(group);
-    if (!(await this.#topics.list()).includes(topic)) return [];
+    if (!(await this.#topics.has(topic))) return [];
     return await withCluster(this.#client, [topic], async (cluster) => {
       const [start] = await endsOf(cluster, [topic], "earliest");
       const [end] = await endsOf(cluster, [topic], "latest");

@@ -6,6 +6,9 @@
 import type { EventEnvelope } from "@switchboard/contract/event-envelope";
 import type { IHeaders } from "kafkajs";
 
+/** Beside an event that comes again: the id of the replay that brings it. */
+export const REPLAY_HEADER = "switchboard-replay-id";
+
 /** What is sent. */
 export interface EventMessage {
   readonly key: string;

@@ -6,7 +6,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { EventEnvelope } from "@switchboard/contract/event-envelope";
 import type { Cluster } from "kafkajs";
-import { eventOf, type KafkaRecord, textOf } from "./event-message.ts";
+import { ended } from "./ended.ts";
+import { eventOf, type KafkaRecord, REPLAY_HEADER, textOf } from "./event-message.ts";
 import { failureType } from "./failure.ts";
 import type { GroupDeps, GroupOptions } from "./group.ts";
 import { type Item, Lanes, type Returned } from "./lanes.ts";
@@ -18,8 +19,6 @@ const COMMIT_MS = 50;
 const RETRY_MS = 200;
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 30_000;
-
-export const REPLAY_HEADER = "switchboard-replay-id";
 
 export class Generation {
   readonly #cluster: Cluster;
@@ -98,6 +97,12 @@ export class Generation {
   }
 
   #end(standing: Standing): void {
+    if (standing === "lost" && this.#standing !== "lost") {
+      this.#deps.log.warn(
+        { group: this.#options.group },
+        "the group's membership is lost: events under way come twice",
+      );
+    }
     // "lost" is the last word: a commit may hear of it before the heartbeat does.
     if (this.#standing !== "lost") this.#standing = standing;
     this.#over.abort();
@@ -286,11 +291,4 @@ export class Generation {
       throw error;
     }
   }
-}
-
-function ended(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

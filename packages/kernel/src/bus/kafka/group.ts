@@ -8,6 +8,7 @@ import type { Logger } from "pino";
 import type { ConsumeOptions } from "../bus.ts";
 import type { KafkaClient } from "./client.ts";
 import type { DeadLetters } from "./dead-letters.ts";
+import { ended } from "./ended.ts";
 import { failureType } from "./failure.ts";
 import { Generation } from "./generation.ts";
 import { type GroupTiming, Membership } from "./membership.ts";
@@ -29,7 +30,7 @@ const RETRY_MS = 200;
 /** Something passes soon, as a new topic that its broker does not know yet; what fails so often is a problem. */
 const SETTLE_AFTER = 3;
 /** How soon a topic is found that was not there, or that "*" means too. */
-const TOPICS_POLL_MS = 1_000;
+const TOPICS_POLL_MS = 2_000;
 
 export class GroupParticipant {
   readonly #options: GroupOptions;
@@ -60,22 +61,23 @@ export class GroupParticipant {
   }
 
   async #run(): Promise<void> {
+    const { client, log } = this.#deps;
     const { group } = this.#options;
     while (!this.#stop.signal.aborted) {
       let cluster: Cluster | undefined;
       try {
-        cluster = await this.#deps.client.cluster(() => this.#settled.resolve());
+        cluster = await client.cluster(() => this.#settled.resolve());
         while (!this.#stop.signal.aborted) await this.#serve(cluster);
       } catch (error) {
         if (failureType(error) === "UNKNOWN_MEMBER_ID") this.#memberId = "";
         this.#failures += 1;
         if (this.#failures === SETTLE_AFTER) {
           this.problem = `group ${group} cannot be joined`;
-          this.#deps.log.warn({ err: error, group }, this.problem);
+          log.warn({ err: error, group }, this.problem);
         }
       } finally {
         if (this.#failures >= SETTLE_AFTER) this.#settled.resolve();
-        await cluster?.disconnect().catch(() => {});
+        if (cluster) await client.close(cluster);
       }
       await delay(RETRY_MS, undefined, { signal: this.#stop.signal }).catch(() => {});
     }
@@ -88,7 +90,11 @@ export class GroupParticipant {
     const { group } = this.#options;
     const topics = await this.#topics();
     await cluster.addMultipleTargetTopics([...topics]);
-    const membership = await Membership.join(cluster, names.group(group), topics, timing, this.#memberId);
+    const joining = Membership.join(cluster, names.group(group), topics, timing, this.#memberId);
+    joining.catch(() => {});
+    // The others may take long to give up what they have; who ends does not wait for them.
+    const membership = await Promise.race([joining, ended(this.#stop.signal)]);
+    if (membership === undefined) return;
     this.#memberId = membership.memberId;
     const generation = await Generation.begin(cluster, membership, this.#options, this.#deps);
     this.#failures = 0;

@@ -15,7 +15,7 @@ export async function withCluster<T>(
     await cluster.addMultipleTargetTopics([...topics]);
     return await work(cluster);
   } finally {
-    await cluster.disconnect().catch(() => {});
+    await client.close(cluster);
   }
 }
 

@@ -67,22 +67,25 @@ export class Membership {
     memberId: string,
   ): Promise<Membership> {
     const coordinator = await findCoordinator(cluster, groupId);
-    const joined = await coordinator.joinGroup({
-      groupId,
-      sessionTimeout: timing.sessionTimeoutMs,
-      rebalanceTimeout: timing.rebalanceTimeoutMs,
-      memberId,
-      groupProtocols: [{ name: ASSIGNER, metadata: subscription(topics) }],
-    });
-    const { generationId, members } = joined;
-    const leads = joined.leaderId === joined.memberId;
-    const { memberAssignment } = await coordinator.syncGroup({
-      groupId,
-      generationId,
-      memberId: joined.memberId,
-      groupAssignment: leads ? await decide(cluster, members) : [],
-    });
-    return new Membership(cluster, groupId, joined.memberId, generationId, assignedTo(memberAssignment));
+    for (let id = memberId; ; ) {
+      const joined = await coordinator.joinGroup({
+        groupId,
+        sessionTimeout: timing.sessionTimeoutMs,
+        rebalanceTimeout: timing.rebalanceTimeoutMs,
+        memberId: id,
+        groupProtocols: [{ name: ASSIGNER, metadata: subscription(topics) }],
+      });
+      id = joined.memberId;
+      const generationId = joined.generationId;
+      try {
+        const groupAssignment = joined.leaderId === id ? await decide(cluster, joined.members) : [];
+        const synced = await coordinator.syncGroup({ groupId, generationId, memberId: id, groupAssignment });
+        return new Membership(cluster, groupId, id, generationId, assignedTo(synced.memberAssignment));
+      } catch (error) {
+        // Somebody else came meanwhile: again, and not as one more member.
+        if (standingAfter(error) !== "rejoin") throw error;
+      }
+    }
   }
 
   private constructor(

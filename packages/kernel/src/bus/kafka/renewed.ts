@@ -1,4 +1,7 @@
-/** Something that is connected on demand, used by many at once, and thrown away after a failure. */
+/**
+ * Something that is connected on demand, used by one after the other, and thrown away after a failure. kafkajs's admin
+ * forgets, for instance, the partitions that one call asked for as soon as another call asks for others.
+ */
 
 export interface Connectable {
   connect(): Promise<void>;
@@ -7,38 +10,42 @@ export interface Connectable {
 
 export class Renewed<T extends Connectable> implements AsyncDisposable {
   readonly #make: () => T;
-  readonly #connected: (made: T) => Promise<void>;
+  #turn: Promise<unknown> = Promise.resolve();
   #current: Promise<T> | undefined;
 
-  /** `connected` is called with each that has been connected, before it is used. */
-  constructor(make: () => T, connected: (made: T) => Promise<void> = async () => {}) {
+  constructor(make: () => T) {
     this.#make = make;
-    this.#connected = connected;
   }
 
-  async use<R>(work: (made: T) => Promise<R>): Promise<R> {
+  use<R>(work: (made: T) => Promise<R>): Promise<R> {
+    const turn = this.#turn.then(() => this.#use(work));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#turn;
+    const current = this.#current;
+    this.#current = undefined;
+    await current?.then((made) => made.disconnect()).catch(() => {});
+  }
+
+  async #use<R>(work: (made: T) => Promise<R>): Promise<R> {
     this.#current ??= this.#open();
     const current = this.#current;
     try {
       return await work(await current);
     } catch (error) {
-      if (this.#current === current) this.#current = undefined;
+      this.#current = undefined;
       void current.then((made) => made.disconnect()).catch(() => {});
       throw error;
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const current = this.#current;
-    this.#current = undefined;
-    await current?.then((made) => made.disconnect()).catch(() => {});
   }
 
   async #open(): Promise<T> {
     const made = this.#make();
     try {
       await made.connect();
-      await this.#connected(made);
       return made;
     } catch (error) {
       await made.disconnect().catch(() => {});

@@ -3,8 +3,7 @@ import { newId } from "@switchboard/contract/ids";
 import type { Cluster } from "kafkajs";
 import type { ReplayRange } from "../bus.ts";
 import type { KafkaClient } from "./client.ts";
-import { eventOf, type KafkaRecord, messageOf } from "./event-message.ts";
-import { REPLAY_HEADER } from "./generation.ts";
+import { eventOf, type KafkaRecord, messageOf, REPLAY_HEADER } from "./event-message.ts";
 import { readLog, type Stretch, withCluster } from "./log-reader.ts";
 import type { KafkaNames } from "./names.ts";
 import type { Publisher } from "./publisher.ts";
@@ -24,7 +23,7 @@ export async function replay({ client, names, topics, publisher }: ReplayDeps, r
   const topic = names.topic(range.topic);
   const redelivery = names.redelivery(range.group);
   await topics.ensure([redelivery]);
-  if (!(await topics.list()).includes(topic)) return replayId;
+  if (!(await topics.has(topic))) return replayId;
   await withCluster(client, [topic], async (cluster) => {
     for (const stretch of await stretches(cluster, topic, range)) {
       for await (const records of readLog(cluster, stretch)) {

@@ -19,6 +19,8 @@ export class Topics {
   readonly #admin: Renewed<Admin>;
   readonly #settings: TopicSettings;
   readonly #log: Logger;
+  /** What was said once. */
+  readonly #compared = new Set<string>();
 
   constructor(admin: Renewed<Admin>, settings: TopicSettings, log: Logger) {
     this.#admin = admin;
@@ -30,14 +32,21 @@ export class Topics {
     return this.#admin.use((admin) => admin.listTopics());
   }
 
+  /** Whether it is there. */
+  async has(topic: string): Promise<boolean> {
+    return await this.#admin.use(async (admin) => (await partitionsOf(admin, topic)) > 0);
+  }
+
   /** Those of `wanted` that are there now. One is missing only where Kafka does not let this service make it. */
   async ensure(wanted: readonly string[], kind: Kind = "events"): Promise<readonly string[]> {
     return await this.#admin.use(async (admin) => {
-      const there = new Set(await admin.listTopics());
-      const missing = wanted.filter((topic) => !there.has(topic));
-      const made = await Promise.all(missing.map((topic) => this.#create(admin, topic, kind)));
-      await this.#compare(admin, kind === "events" ? wanted.filter((topic) => there.has(topic)) : []);
-      return wanted.filter((topic) => there.has(topic) || made[missing.indexOf(topic)]);
+      const there: string[] = [];
+      for (const topic of wanted) {
+        const partitions = await partitionsOf(admin, topic);
+        if (kind === "events") this.#compare(topic, partitions);
+        if (partitions > 0 || (await this.#create(admin, topic, kind))) there.push(topic);
+      }
+      return there;
     });
   }
 
@@ -76,13 +85,22 @@ export class Topics {
     }
   }
 
-  async #compare(admin: Admin, topics: readonly string[]): Promise<void> {
-    if (topics.length === 0) return;
-    const { topics: found } = await admin.fetchTopicMetadata({ topics: [...topics] });
-    for (const { name, partitions } of found) {
-      if (partitions.length === this.#settings.partitions) continue;
-      const facts = { topic: name, partitions: partitions.length, wanted: this.#settings.partitions };
-      this.#log.warn(facts, "a topic has another number of partitions than the settings say; it stays as it is");
-    }
+  #compare(topic: string, partitions: number): void {
+    const wanted = this.#settings.partitions;
+    if (partitions === 0 || partitions === wanted || this.#compared.has(topic)) return;
+    this.#compared.add(topic);
+    const facts = { topic, partitions, wanted };
+    this.#log.warn(facts, "a topic has another number of partitions than the settings say; it stays as it is");
+  }
+}
+
+/** 0: there is no such topic. Asks for this one alone: kafkajs fails where any of those asked for has a problem. */
+async function partitionsOf(admin: Admin, topic: string): Promise<number> {
+  try {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+    return topics[0]?.partitions.length ?? 0;
+  } catch (error) {
+    if (failureType(error) === "UNKNOWN_TOPIC_OR_PARTITION") return 0;
+    throw error;
   }
 }
