@@ -2,11 +2,9 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { TLSSocket } from "node:tls";
+import { stopRequest } from "@switchboard/kernel/rpc/stop-request";
 import type { AnswerShape, Exchange } from "./exchange.ts";
 import { methodOf, requestHeaders, waitsForContinue } from "./request-headers.ts";
-
-/** Between two looks whether the end of an answer is out. */
-const END_SENT_CHECK_MS = 5;
 
 export class Http2Exchange implements Exchange {
   readonly httpVersion = "2";
@@ -52,7 +50,7 @@ export class Http2Exchange implements Exchange {
     const waitForTrailers = shape.trailers === true && shape.headersOnly !== true;
     if (waitForTrailers) stream.once("wantTrailers", () => stream.sendTrailers(this.#trailers ?? {}));
     stream.respond({ ...headers, ":status": status }, { endStream: shape.headersOnly === true, waitForTrailers });
-    if (shape.headersOnly) this.#stopReading();
+    if (shape.headersOnly) this.#stopRequest();
   }
 
   write(bytes: Uint8Array): boolean {
@@ -67,7 +65,7 @@ export class Http2Exchange implements Exchange {
   end(trailers?: OutgoingHttpHeaders): void {
     this.#trailers = trailers;
     this.body.end();
-    this.#stopReading();
+    this.#stopRequest();
   }
 
   reset(): void {
@@ -80,19 +78,9 @@ export class Http2Exchange implements Exchange {
     body.once("close", () => listener(body.writableFinished && body.rstCode === constants.NGHTTP2_NO_ERROR));
   }
 
-  /** RFC 9113, section 8.1: a server that needs no more of a request says so when its answer is out. */
-  #stopReading(): void {
-    const stream = this.body;
-    if (stream.readableEnded) return;
-    stream.removeAllListeners("data");
-    stream.resume();
-    const close = () => {
-      if (stream.readableEnded || stream.destroyed) return;
-      // "finish" comes before the trailers are sent, and a reset would overtake them.
-      if (stream.state.localClose === 1) stream.close(constants.NGHTTP2_NO_ERROR);
-      else setTimeout(close, END_SENT_CHECK_MS);
-    };
-    if (stream.writableFinished) setImmediate(close);
-    else stream.once("finish", () => setImmediate(close));
+  #stopRequest(): void {
+    const { body } = this;
+    if (body.writableFinished) stopRequest(body);
+    else body.once("finish", () => stopRequest(body));
   }
 }

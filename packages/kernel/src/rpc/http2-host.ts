@@ -3,7 +3,6 @@
  * connection may cost that carries no request; what requests mean is its caller's business.
  */
 import {
-  constants,
   createServer,
   type Http2ServerRequest,
   type Http2ServerResponse,
@@ -14,6 +13,7 @@ import {
 import type { Socket } from "node:net";
 import type { Logger } from "pino";
 import type { ListenerLimits } from "./listener.ts";
+import { stopRequest } from "./stop-request.ts";
 
 export interface Http2Host {
   accept(socket: Socket): void;
@@ -41,10 +41,9 @@ export function openHttp2(limits: ListenerLimits, { onRequest, onStream }: Http2
   if (onStream) server.on("stream", onStream);
   else
     server.on("request", (request, response) => {
-      // Whoever goes on sending after the answer is told to stop (RFC 9113, section 8.1).
-      response.once("finish", () => {
-        if (!request.complete) request.stream.close(constants.NGHTTP2_NO_ERROR);
-      });
+      // The stream's own: the response's comes only when the stream is over.
+      const { stream } = request;
+      stream.once("finish", () => stopRequest(stream));
       onRequest(request, response);
     });
   server.on("session", (session) => {
