@@ -46,11 +46,12 @@ async function openBus({ kafka, databaseUrl }: PlatformConfig, service: string, 
     return openPostgresBus({ url: databaseUrl, service, log });
   }
   const { openKafkaBus } = await import("./bus/kafka.ts");
-  const { brokers, sasl, caFile } = kafka;
+  const { brokers, sasl, caFile, partitions, replication } = kafka;
   return openKafkaBus({
     brokers,
     sasl: sasl && { mechanism: "scram-sha-512", ...sasl },
     tls: caFile === undefined ? undefined : { ca: await readFile(caFile, "utf8") },
+    topics: { partitions, replication },
     service,
     log,
   });

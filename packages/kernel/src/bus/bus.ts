@@ -72,7 +72,7 @@ export interface Bus extends AsyncDisposable {
    * over calls one after another is kept. Publishing an id again is allowed and is delivered again.
    * @throws AppError INVALID_FIELD, REQUEST_TOO_LARGE for a key without 1 to 512 characters, for more than 900 KiB of data.
    * @throws AppError PERMISSION_DENIED for an event whose source is another service. Of these nothing is stored.
-   * @throws AppError SERVICE_UNAVAILABLE where the engine is away; nothing or all of it may have been stored.
+   * @throws AppError SERVICE_UNAVAILABLE where the engine is away; nothing, a part or all of it may have been stored.
    */
   publish(events: readonly EventEnvelope[]): Promise<void>;
   consume(options: ConsumeOptions): Promise<Subscription>;

@@ -1,6 +1,6 @@
 /** The settings of the engines behind the ports, where they are not PostgreSQL. Needed only where a driver is chosen. */
 import { z } from "zod";
-import { list, SettingsFault } from "./read-settings.ts";
+import { integer, list, SettingsFault } from "./read-settings.ts";
 
 export const consulSettings = {
   SWITCHBOARD_CONSUL_URL: z
@@ -24,6 +24,12 @@ export const kafkaSettings = {
     .string()
     .optional()
     .describe("PEM file of the authorities that the brokers' certificates are of. Set: TLS."),
+  SWITCHBOARD_KAFKA_PARTITIONS: integer({ min: 1, max: 1_000 })
+    .prefault("16")
+    .describe("Partitions of a topic that is made: so many instances of a service can share its events."),
+  SWITCHBOARD_KAFKA_REPLICATION: integer({ min: 0, max: 9 })
+    .prefault("0")
+    .describe("Copies of a topic that is made; 0: three, or as many as there are brokers."),
 };
 
 export const redisSettings = {
@@ -50,6 +56,9 @@ export interface ConsulConfig {
 export interface KafkaConfig {
   readonly brokers: readonly string[];
   readonly sasl: { readonly username: string; readonly password: string } | undefined;
+  readonly partitions: number;
+  /** 0: three, or as many as there are brokers. */
+  readonly replication: number;
   readonly caFile: string | undefined;
 }
 
@@ -82,6 +91,8 @@ export function kafkaConfig(read: Read<typeof kafkaSettings>): KafkaConfig {
             password: needed("SWITCHBOARD_KAFKA_PASSWORD", password, "SWITCHBOARD_KAFKA_USERNAME"),
           },
     caFile: read.SWITCHBOARD_KAFKA_CA,
+    partitions: read.SWITCHBOARD_KAFKA_PARTITIONS,
+    replication: read.SWITCHBOARD_KAFKA_REPLICATION,
   });
 }
 
