@@ -19,6 +19,9 @@ const only = values.only?.split(",") ?? modes.map(({ name }) => name);
 const unknown = only.filter((name) => !modes.some((mode) => mode.name === name));
 if (unknown.length > 0) throw new Error(`there is no mode ${unknown.join(", ")}; there are: server, client, gateway`);
 
+// Ends what was started, too: it is in a process group of its own.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+
 const suite = await installSuite();
 if (suite === undefined) {
   const required = process.env.REQUIRE_ENGINES === "all";

@@ -42,7 +42,11 @@ export async function runSuite(suite: string, mode: SuiteMode, output: string): 
   const end = () => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGKILL");
   };
-  const timer = setTimeout(end, TIMEOUT_MS);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    end();
+  }, TIMEOUT_MS);
   process.once("exit", end);
   const [code, signal] = await once(child, "close");
   clearTimeout(timer);
@@ -50,7 +54,8 @@ export async function runSuite(suite: string, mode: SuiteMode, output: string): 
   file.end();
   const count = countOf(text);
   if (count === undefined || (code !== 0 && count.failed === 0)) {
-    throw new Error(`the suite ended with ${signal ?? code} and counted nothing; ${output} has its words`);
+    const how = late ? `did not end within ${TIMEOUT_MS} ms` : `ended with ${signal ?? code} and counted nothing`;
+    throw new Error(`the suite ${how}; ${output} has its words`);
   }
   return count;
 }

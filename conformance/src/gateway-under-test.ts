@@ -6,12 +6,11 @@ import { contractHash } from "@switchboard/kernel/rpc/contract-hash";
 import { fakeRegistry } from "@switchboard/kernel/rpc/registry.fake";
 import { fetchContract } from "@switchboard/kernel/rpc/remote-contract";
 import { fetchHealth } from "@switchboard/kernel/rpc/remote-health";
-// The gateway is a process and exports nothing; what proves it opens it from the inside.
-// @boundaries-ignore
+// @boundaries-ignore the gateway is a process and exports nothing; what proves it opens it from the inside
 import { createGateway } from "../../gateway/src/gateway.ts";
-// @boundaries-ignore
+// @boundaries-ignore the gateway is a process and exports nothing; what proves it opens it from the inside
 import type { GatewayDeps } from "../../gateway/src/gateway-deps.ts";
-// @boundaries-ignore
+// @boundaries-ignore the gateway is a process and exports nothing; what proves it opens it from the inside
 import { parsePolicyOverlay } from "../../gateway/src/policy-overlay.ts";
 import { ConformanceService } from "../gen/connectrpc/conformance/v1/service_pb.ts";
 import { runCompatServer, type StartedServer, type WantedServer } from "./compat-server.ts";
