@@ -193,7 +193,7 @@ function check({ requests, windowMs, burst }: RateLimit, cost: number): void {
 }
 
 /** With the limit in it: after a change of it nobody pays what was owed under another. */
-function engineKey(key: string, { requests, windowMs, burst }: RateLimit): Uint8Array {
+export function engineKey(key: string, { requests, windowMs, burst }: RateLimit): Uint8Array {
   const limit = new Uint32Array([requests, windowMs, burst]);
   return Buffer.concat([keyBytes(key), new Uint8Array(limit.buffer)]);
 }

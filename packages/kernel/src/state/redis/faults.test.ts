@@ -5,9 +5,11 @@ import { engineHome, skipWithout } from "@switchboard/engines/engine-home";
 import { findRedis } from "@switchboard/engines/redis-program";
 import { eventually } from "@switchboard/testkit/eventually";
 import { pino } from "pino";
+import { engineKey } from "../rate-limiter.ts";
 import { openRedisState } from "../redis.ts";
 import { openRedisEngine, password, type RedisEngine } from "../redis-engine.fake.ts";
 import type { State } from "../state.ts";
+import { RedisKeys } from "./keys.ts";
 
 const home = engineHome(process.env);
 const skip = skipWithout("Redis", (await findRedis(home)) !== undefined, process.env);
@@ -219,7 +221,8 @@ describe("Redis's own ways to fail", { skip }, () => {
 
     // Something of another kind at the place of a limit: a fault, not an outage.
     await using state = openRedisState({ url: engine.url("identity"), service: "identity", log: heard });
-    await engine.admin.hset("switchboard:identity:limit:a-key", "field", "a-value");
+    const key = new RedisKeys("identity").limit(engineKey("a-key", HUNDRED));
+    await engine.admin.hset(key, "field", "a-value");
     const fault = await state.take("a-key", HUNDRED).catch((error) => error);
     assert.match(fault.message, /Redis refuses the command: WRONGTYPE/);
     heard.error({ err: fault }, "told");

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { engineHome, skipWithout } from "@switchboard/engines/engine-home";
 import { findRedis } from "@switchboard/engines/redis-program";
 import { pino } from "pino";
+import { engineKey } from "../rate-limiter.ts";
 import { openRedisState } from "../redis.ts";
 import { openRedisEngine, type RedisEngine } from "../redis-engine.fake.ts";
 import { RedisKeys } from "./keys.ts";
@@ -12,7 +13,9 @@ const home = engineHome(process.env);
 const skip = skipWithout("Redis", (await findRedis(home)) !== undefined, process.env);
 const log = pino({ level: "silent" });
 const MINUTE_MS = 60_000;
-const LIMIT = Buffer.from("switchboard:identity:limit:k");
+/** Ten a second, and where Redis keeps what was taken of it. */
+const TEN = { requests: 10, windowMs: 1_000, burst: 10 };
+const LIMIT = new RedisKeys("identity").limit(engineKey("k", TEN));
 
 function open(engine: RedisEngine) {
   return openRedisState({ url: engine.url("identity"), service: "identity", log });
@@ -44,10 +47,9 @@ describe("what is decided inside Redis", { skip }, () => {
     await using engine = await openRedisEngine({ home });
     await using state = open(engine);
     const ahead = (await timeOf(engine)) + 3_600e6;
-    const limit = { requests: 10, windowMs: 1_000, burst: 10 };
     // What was kept when the clock was ahead: the burst is used up.
     await engine.admin.set(LIMIT, `${ahead.toFixed(0)} 1000000`);
-    const refused = await state.take("k", limit);
+    const refused = await state.take("k", TEN);
     assert.equal(refused.allowed, false);
     assert.ok(refused.retryAfterMs <= 100, `${refused.retryAfterMs} ms`);
     const [time] = String(await engine.admin.get(LIMIT)).split(" ");
@@ -58,7 +60,7 @@ describe("what is decided inside Redis", { skip }, () => {
   test("a limit is forgotten when its burst is there again", async () => {
     await using engine = await openRedisEngine({ home });
     await using state = open(engine);
-    await state.take("k", { requests: 10, windowMs: 1_000, burst: 10 }, 3);
+    await state.take("k", TEN, 3);
     const ttl = await engine.admin.pttl(LIMIT);
     assert.ok(ttl > 200 && ttl <= 300, `${ttl} ms`);
     // The slowest limit that the port takes fits too.
