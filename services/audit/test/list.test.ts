@@ -12,18 +12,21 @@ const [ada, bob] = [newId(), newId()];
 before(async () => {
   audit = await startAudit();
   const time = (hour: number) => `2026-01-31T0${hour}:00:00.000Z`;
-  await audit.log("identity", [
+  // One after another: events of different keys have no order among them.
+  const facts = [
     fact("UserCreated", ada, { actor: "service:auth", time: time(1) }),
     fact("UserCreated", bob, { actor: "service:auth", time: time(2), traceparent: `00-${trace}-00f067aa0ba902b7-01` }),
     fact("UserDisabled", bob, { actor: `user:${ada}`, time: time(3) }),
-  ]);
-  await audit.log("gateway", [
+  ];
+  for (const one of facts) await audit.log("identity", [one]);
+  const refusals = [
     refusal("switchboard.identity.v1.IdentityService/ListUsers", {
       actor: `user:${bob}`,
       object: "platform:switchboard",
     }),
     refusal("switchboard.auth.v1.AuthService/SignIn", { reason: "RATE_LIMITED", outcome: Outcome.FAILED }),
-  ]);
+  ];
+  for (const one of refusals) await audit.log("gateway", [one]);
 });
 after(() => audit[Symbol.asyncDispose]());
 
