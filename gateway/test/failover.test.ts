@@ -109,7 +109,8 @@ test("a stream that finds an ejected instance well again brings it back while it
     const first = await client.watch({}, { signal: leaving.signal })[Symbol.asyncIterator]().next();
     assert.equal(first.value?.text, "ill", "the ejection's time is not over");
   });
-  await eventually(async () => assert.equal((await client.read({})).text, "ill"), { withinMs: 3_000 });
+  // Which of two that are well gets a call is the balancer's choice; that it may choose both is told.
+  await eventually(async () => assert.equal(await ejected(), false), { withinMs: 3_000 });
   leaving.abort();
 });
 
