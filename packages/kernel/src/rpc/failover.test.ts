@@ -174,7 +174,9 @@ test("a peer that answers pings is not given up, however long it takes", async (
 });
 
 test("near the peer's limit of streams a second session is opened", async () => {
-  await using server = await startEcho({ id: "a", maxStreams: 10, handlers: { write: slowly } });
+  const held = Promise.withResolvers<void>();
+  const write = () => held.promise.then(() => ({ text: "" }));
+  await using server = await startEcho({ id: "a", maxStreams: 10, handlers: { write } });
   await using echo = openEcho([server]);
   await echo.client.read({});
   const calls: Promise<unknown>[] = [];
@@ -183,6 +185,7 @@ test("near the peer's limit of streams a second session is opened", async () => 
     await eventually(() => assert.equal(server.calls.length, i + 2), { everyMs: 1 });
   }
   await eventually(() => assert.equal(server.sessions.size, 2));
+  held.resolve();
   await Promise.all([...calls, ...Array.from({ length: 30 }, () => echo.client.write({}))]);
   assert.ok(server.sessions.size <= 4, `${server.sessions.size} sessions`);
 });
